@@ -1,0 +1,137 @@
+/* simdnorm: layer normalisation of the rows of a matrix, on a CPU.
+ *
+ * This header is the whole interface of the library, in C99; simdnorm.hpp beside it is the same in C++20.
+ *
+ * For each of the N rows of x, shape (N, D):
+ *
+ *     mean_i = (1/D) sum_j x_ij
+ *     rstd_i = 1 / sqrt((1/D) sum_j (x_ij - mean_i)^2 + epsilon)
+ *     y_ij   = gamma_j (x_ij - mean_i) rstd_i + beta_j
+ *
+ * (Ba, Kiros and Hinton, "Layer Normalization", 2016, arXiv:1607.06450.) Statistics belong to a row, so there are N of
+ * each; gamma and beta belong to a column, so there are D of each.
+ *
+ * Accuracy. With u = 2^-24, v the exact normalised value and y the exact result, for every finite row:
+ *
+ *     |computed y - y|  <= 16 u (|gamma| max(1, |v|) + |beta|) + 2^-149
+ *     |computed mean - mean| <= 4e-7 max(|mean|, sigma) + 2^-149, sigma the row's standard deviation
+ *     |computed rstd - rstd| <= 4e-7 rstd, wherever rstd is a normal float
+ *
+ * docs/numerics.md proves it. 2^-149 is the smallest float: where a result lies below the normal floats, no float may
+ * be nearer.
+ *
+ * Bits. Every output has the same bits on every instruction set, with every number of threads, store policy, alignment
+ * and stride, in place or not, and whatever other rows are in the call.
+ *
+ * Threads. Every function may be called from several threads at once. A call made inside an OpenMP parallel region, or
+ * in the child of a fork, stays on its own thread. OpenMP's settings are never changed.
+ *
+ * Floating-point environment. Calls compute with round-to-nearest, without traps and without flushing denormals,
+ * whatever the caller has set, and leave the caller's environment, flags included, as it was.
+ */
+#ifndef SIMDNORM_SIMDNORM_H
+#define SIMDNORM_SIMDNORM_H
+
+#include <stddef.h>
+
+#if defined(_WIN32) || !defined(__GNUC__)
+#define SIMDNORM_EXPORT
+#else
+#define SIMDNORM_EXPORT __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+#define SIMDNORM_NOEXCEPT noexcept
+extern "C" {
+#else
+#define SIMDNORM_NOEXCEPT
+#endif
+
+/* What a call returns. After anything but SIMDNORM_OK no output has been written, and simdnorm_last_error tells which
+ * argument was wrong and what its value was. */
+typedef enum simdnorm_status {
+    SIMDNORM_OK = 0,
+    SIMDNORM_INVALID_ARGUMENT = 1,
+    SIMDNORM_UNSUPPORTED = 2, /* this CPU or this build has no such instruction set */
+    SIMDNORM_OUT_OF_MEMORY = 3
+} simdnorm_status;
+
+/* How y is written. The policy changes speed alone, never a bit. */
+typedef enum simdnorm_store {
+    SIMDNORM_STORE_AUTO = 0,     /* streaming where the call's data clearly exceeds the caches, and never in place */
+    SIMDNORM_STORE_CACHED = 1,   /* ordinary stores: y is in the caches afterwards, as far as it fits */
+    SIMDNORM_STORE_STREAMING = 2 /* past the caches, fenced before the call returns; ordinary stores where the
+                                    instruction set has no others */
+} simdnorm_store;
+
+/* The arguments of simdnorm_layer_norm. Set all of it to zero, then the fields that matter: zero is every other
+ * field's default. Later versions may add fields at the end.
+ *
+ * Pointers to float are aligned to 4 bytes; nothing more is asked. No output may overlap another argument, where a
+ * matrix is the range of memory from its first element to its last, with these exceptions: y may be x itself with the
+ * same stride (any stride if rows is 1), and x and y may be views with the same stride whose rows share no element,
+ * such as two column slices of one matrix. */
+typedef struct simdnorm_layer_norm_args {
+    size_t rows;        /* N; with 0 the call does nothing, and pointers may be NULL */
+    size_t columns;     /* D; at least 1 */
+    const float *x;     /* N x D, row after row */
+    size_t x_stride;    /* elements from a row's start to the next row's; 0: columns; otherwise at least columns */
+    const float *gamma; /* D scales, or NULL: all 1 */
+    const float *beta;  /* D shifts, or NULL: all +0 */
+    double epsilon;     /* added to the variance; finite, at least 0; PyTorch's default is 1e-5 */
+    float *y;           /* N x D */
+    size_t y_stride;    /* as x_stride; elements between rows are never written */
+    float *mean;        /* N, for the backward pass; or NULL: not wanted */
+    float *rstd;        /* N, for the backward pass; or NULL: not wanted */
+    int threads;        /* use at most so many; 0: what OpenMP would use here; 1: the calling thread alone */
+    int store;          /* a simdnorm_store */
+} simdnorm_layer_norm_args;
+
+/* Normalises each row of x into y.
+ *
+ * Special rows, the first line that applies:
+ *   - a NaN or an infinity in a row of x: every y of that row and its rstd are the quiet NaN 0x7FC00000; mean is the
+ *     infinity if all non-finite elements of the row are infinities of one sign, else that NaN. Other rows are
+ *     untouched by it.
+ *   - one column, or a row whose elements are all equal: the normalised value is exactly 0, so y is beta; mean is the
+ *     common element exactly; rstd is 1/sqrt(epsilon), or 0 if epsilon is 0.
+ *   - rstd beyond float's range: y is right all the same; the rstd handed out is +infinity.
+ * A gamma or beta that is not finite gives what the formula gives in IEEE arithmetic.
+ *
+ * Returns SIMDNORM_OK, or SIMDNORM_INVALID_ARGUMENT for: args NULL; columns 0; x or y NULL; epsilon negative or not
+ * finite; a stride other than 0 below columns; a matrix of more than PTRDIFF_MAX bytes; a pointer not aligned to 4
+ * bytes; threads below 0; an unknown store; an output that overlaps another argument. */
+SIMDNORM_EXPORT simdnorm_status simdnorm_layer_norm(const simdnorm_layer_norm_args *args) SIMDNORM_NOEXCEPT;
+
+/* What a status means, as one sentence; never NULL, whatever the number. The text lives as long as the library. */
+SIMDNORM_EXPORT const char *simdnorm_status_message(int status) SIMDNORM_NOEXCEPT;
+
+/* The calling thread's last failure in full: the call, the argument and its value. "" before the first; a success does
+ * not clear it. The text is overwritten by this thread's next failure. */
+SIMDNORM_EXPORT const char *simdnorm_last_error(void) SIMDNORM_NOEXCEPT;
+
+/* The library's version, such as "0.1.0". */
+SIMDNORM_EXPORT const char *simdnorm_version(void) SIMDNORM_NOEXCEPT;
+
+/* The instruction set in use: "scalar", "neon", "avx2" (with FMA) or "avx512" (F, CD, DQ, BW and VL).
+ *
+ * It is chosen at the first call into the library: the one that the environment variable SIMDNORM_INSTRUCTION_SET
+ * names, else the fastest this CPU has. If the variable names one that cannot be had, the library says so on standard
+ * error, once, and takes the fastest; an empty variable counts as unset. */
+SIMDNORM_EXPORT const char *simdnorm_instruction_set(void) SIMDNORM_NOEXCEPT;
+
+/* 1 if the instruction set of that name can be used on this CPU by this build; 0 if not, or if it is no such name. */
+SIMDNORM_EXPORT int simdnorm_has_instruction_set(const char *name) SIMDNORM_NOEXCEPT;
+
+/* Uses the named instruction set, or the fastest this CPU has for "auto", in every later call of the process. Calls
+ * under way in other threads finish with the set they began with.
+ *
+ * Returns SIMDNORM_OK; SIMDNORM_INVALID_ARGUMENT for NULL or an unknown name; SIMDNORM_UNSUPPORTED for a known name
+ * that this CPU or this build lacks. After an error the set in use is what it was. */
+SIMDNORM_EXPORT simdnorm_status simdnorm_use_instruction_set(const char *name) SIMDNORM_NOEXCEPT;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,187 @@
+#include "arguments.hpp"
+
+#include "error.hpp"
+
+#include <bit>
+#include <cstdint>
+#include <initializer_list>
+
+namespace simdnorm {
+namespace {
+
+// One array argument: rows x columns floats, `stride` from row to row.
+struct Array {
+    const char *name;
+    const float *data;
+    std::size_t rows;
+    std::size_t columns;
+    std::size_t stride;
+};
+
+Array vector_argument(const char *name, const float *data, std::size_t length) {
+    return {name, data, 1, length, length};
+}
+
+std::uintptr_t address(const Array &array) {
+    return reinterpret_cast<std::uintptr_t>(array.data);
+}
+
+bool is_empty(const Array &array) {
+    return array.data == nullptr || array.rows == 0 || array.columns == 0;
+}
+
+// From its first element to its last; the caller knows that it fits in PTRDIFF_MAX.
+std::size_t bytes(const Array &array) {
+    return ((array.rows - 1) * array.stride + array.columns) * sizeof(float);
+}
+
+bool fits_in_memory(const Array &array) {
+    if (is_empty(array)) {
+        return true;
+    }
+    std::size_t elements = 0;
+    std::size_t size = 0;
+    return !__builtin_mul_overflow(array.rows - 1, array.stride, &elements) &&
+           !__builtin_add_overflow(elements, array.columns, &elements) &&
+           !__builtin_mul_overflow(elements, sizeof(float), &size) && size <= PTRDIFF_MAX;
+}
+
+// Distances are taken modulo the address space, so that no sum of address and size can wrap around.
+bool ranges_overlap(const Array &a, const Array &b) {
+    return address(b) - address(a) < bytes(a) || address(a) - address(b) < bytes(b);
+}
+
+bool same_elements(const Array &a, const Array &b) {
+    return a.data == b.data && a.columns == b.columns && (a.stride == b.stride || a.rows == 1);
+}
+
+// Two views of one matrix with columns apart: row starts of b lie at one place between those of a.
+bool rows_share_no_element(const Array &a, const Array &b) {
+    if (a.stride != b.stride) {
+        return false;
+    }
+    const bool forward = address(b) >= address(a);
+    const std::size_t distance = (forward ? address(b) - address(a) : address(a) - address(b)) / sizeof(float);
+    const std::size_t within = distance % a.stride;
+    const Array &first = forward ? a : b;
+    const Array &second = forward ? b : a;
+    return within >= first.columns && a.stride - within >= second.columns;
+}
+
+class Checker {
+  public:
+    explicit Checker(const char *call) : call_(call) {}
+
+    simdnorm_status status() const { return status_; }
+
+    void at_least_one(const char *name, std::size_t value) {
+        require(value >= 1, "%s: %s is %zu; it must be at least 1", call_, name, value);
+    }
+
+    void stride(const char *name, std::size_t value, std::size_t columns) {
+        require(value == 0 || value >= columns, "%s: %s is %zu; it must be 0 or at least columns, which is %zu", call_,
+                name, value, columns);
+    }
+
+    // By its bits: the caller's floating-point environment may take a denormal for zero.
+    void epsilon(double value) {
+        constexpr std::uint64_t sign = 1ULL << 63;
+        constexpr std::uint64_t infinity = 0x7FFULL << 52;
+        const auto bits = std::bit_cast<std::uint64_t>(value);
+        require((bits & infinity) != infinity && (bits <= sign),
+                "%s: epsilon is %.17g; it must be finite and at least 0", call_, value);
+    }
+
+    void threads(int value) { require(value >= 0, "%s: threads is %d; it must be at least 0", call_, value); }
+
+    void store(int value) {
+        require(value >= SIMDNORM_STORE_AUTO && value <= SIMDNORM_STORE_STREAMING,
+                "%s: store is %d; it must be a simdnorm_store, 0 to 2", call_, value);
+    }
+
+    void required(const Array &array) {
+        require(array.data != nullptr || array.rows == 0, "%s: %s is NULL", call_, array.name);
+        optional(array);
+    }
+
+    void optional(const Array &array) {
+        require(fits_in_memory(array),
+                "%s: %s of rows %zu, columns %zu and stride %zu takes more than PTRDIFF_MAX bytes", call_, array.name,
+                array.rows, array.columns, array.stride);
+        require(address(array) % sizeof(float) == 0, "%s: %s is %p; it must be aligned to 4 bytes", call_, array.name,
+                pointer(array));
+    }
+
+    void apart(const Array &output, const Array &other) {
+        require(is_empty(output) || is_empty(other) || !ranges_overlap(output, other),
+                "%s: %s at %p (%zu bytes) overlaps %s at %p (%zu bytes)", call_, output.name, pointer(output),
+                bytes(output), other.name, pointer(other), bytes(other));
+    }
+
+    void apart_or_same(const Array &output, const Array &input) {
+        if (!same_elements(output, input) && !rows_share_no_element(output, input)) {
+            apart(output, input);
+        }
+    }
+
+  private:
+    static const void *pointer(const Array &array) { return array.data; }
+
+    // The first failure is the one that is told.
+    template <class... Values>
+    void require(bool condition, const char *format, Values... values) {
+        if (status_ == SIMDNORM_OK && !condition) {
+            status_ = fail(SIMDNORM_INVALID_ARGUMENT, format, values...);
+        }
+    }
+
+    const char *call_;
+    simdnorm_status status_ = SIMDNORM_OK;
+};
+
+} // namespace
+
+simdnorm_status check_arguments(const simdnorm_layer_norm_args *args) {
+    const char *call = "simdnorm_layer_norm";
+    if (args == nullptr) {
+        return fail(SIMDNORM_INVALID_ARGUMENT, "%s: args is NULL", call);
+    }
+    const std::size_t rows = args->rows;
+    const std::size_t columns = args->columns;
+    const Array x = {"x", args->x, rows, columns, stride_or(args->x_stride, columns)};
+    const Array y = {"y", args->y, rows, columns, stride_or(args->y_stride, columns)};
+    const Array gamma = vector_argument("gamma", args->gamma, columns);
+    const Array beta = vector_argument("beta", args->beta, columns);
+    const Array mean = vector_argument("mean", args->mean, rows);
+    const Array rstd = vector_argument("rstd", args->rstd, rows);
+
+    Checker check(call);
+    check.at_least_one("columns", columns);
+    check.stride("x_stride", args->x_stride, columns);
+    check.stride("y_stride", args->y_stride, columns);
+    check.epsilon(args->epsilon);
+    check.threads(args->threads);
+    check.store(args->store);
+    check.required(x);
+    check.required(y);
+    for (const Array &array : {gamma, beta, mean, rstd}) {
+        check.optional(array);
+    }
+    if (check.status() != SIMDNORM_OK || rows == 0) {
+        return check.status();
+    }
+
+    check.apart_or_same(y, x);
+    for (const Array &other : {gamma, beta, mean, rstd}) {
+        check.apart(y, other);
+    }
+    for (const Array &other : {x, gamma, beta, rstd}) {
+        check.apart(mean, other);
+    }
+    for (const Array &other : {x, gamma, beta}) {
+        check.apart(rstd, other);
+    }
+    return check.status();
+}
+
+} // namespace simdnorm

@@ -1,0 +1,14 @@
+// What this CPU and its operating system can do.
+#pragma once
+
+namespace simdnorm {
+
+struct CpuFeatures {
+    bool neon = false;
+    bool avx2 = false;   // AVX2 and FMA
+    bool avx512 = false; // F, CD, DQ, BW and VL
+};
+
+CpuFeatures detect_cpu_features();
+
+} // namespace simdnorm

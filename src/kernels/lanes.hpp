@@ -1,0 +1,57 @@
+// The order of every addition, the same on every instruction set: as if each machine had a vector of 32 lanes.
+//
+// Element j of a block belongs to lane j mod 32. A machine vector holds V::width neighbouring lanes, so a machine sees
+// the 32 lanes as `groups<V>` vectors. What it does to one lane does not depend on how many neighbours ride along, and
+// lanes are added together in the one tree below: hence the same bits everywhere.
+#pragma once
+
+#include <cstddef>
+
+#ifdef __FAST_MATH__
+#error "simdnorm promises exact bits and error bounds; -ffast-math and -Ofast break them: build it without"
+#endif
+
+// Unnamed, here and in every header of this folder: each kernel file has a copy of its own, and the linker can never
+// hand the code of one instruction set to another.
+namespace simdnorm {
+namespace {
+
+constexpr std::size_t lane_count = 32;
+
+// Not std::min: a function template of the standard library, compiled here, could end up in somebody else's code.
+constexpr std::size_t smaller(std::size_t a, std::size_t b) {
+    return a < b ? a : b;
+}
+
+template <class V>
+constexpr std::size_t groups = lane_count / V::width;
+
+// The 32 lanes in double precision.
+template <class V>
+struct DoubleLanes {
+    typename V::Doubles group[groups<V>] = {};
+
+    // Lane l takes lane l + 16, then l + 8, l + 4, l + 2, l + 1.
+    [[gnu::always_inline]] double sum() const {
+        typename V::Doubles partial[groups<V>];
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            partial[g] = group[g];
+        }
+        for (std::size_t half = groups<V> / 2; half > 0; half /= 2) {
+            for (std::size_t g = 0; g < half; ++g) {
+                partial[g] = V::add(partial[g], partial[g + half]);
+            }
+        }
+        return V::sum(partial[0]);
+    }
+};
+
+// Of `count` elements spread over the lanes, how many fall to the group of lanes `g`.
+template <class V>
+[[gnu::always_inline]] inline std::size_t elements_in_group(std::size_t count, std::size_t g) {
+    const std::size_t before = g * V::width;
+    return count <= before ? 0 : smaller(count - before, V::width);
+}
+
+} // namespace
+} // namespace simdnorm
