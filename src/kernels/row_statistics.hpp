@@ -1,9 +1,15 @@
-// A row -> its mean and rstd, reading it once.
+// Rows -> their means and rstds, reading each row once.
 //
-// A row is cut into blocks. A block's statistics are sums of differences from a pivot close to the block's mean, in
-// single precision over at most 16 additions, then in double. Blocks are merged by Welford's update in its form for
-// blocks (Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979).
-// docs/numerics.md proves what this promises, and where the constants here come from.
+// A row is cut into blocks. A block's statistics are sums of differences from a
+// pivot close to the block's mean, in single precision over at most four levels
+// of additions, then in double. Blocks are merged by Welford's update in its
+// form for blocks (Chan, Golub and LeVeque, "Updating Formulae and a Pairwise
+// Algorithm for Computing Sample Variances", 1979). docs/numerics.md proves
+// what this promises, and where the constants here come from.
+//
+// Everything is done for `rows` rows at once: a row's sums end in a long chain
+// of dependent additions, a square root and a division, and other rows fill the
+// time that these take.
 #pragma once
 
 #include "lanes.hpp"
@@ -14,23 +20,30 @@
 namespace simdnorm {
 namespace {
 
-// A block lies in L1, so that the rare second look at it costs no memory traffic.
+// A block lies in L1, so that the rare second look at it costs no memory
+// traffic.
 constexpr std::size_t block_columns = 4096;
 
-// Vectors of 32 lanes whose sums stay in single precision: four levels of additions in a balanced tree.
-constexpr std::size_t chunk_vectors = 16;
+// Four vectors of 32 lanes are added in two levels, and four of those quads in
+// two more: a chunk.
 constexpr std::size_t quad_vectors = 4;
+constexpr std::size_t quad_columns = quad_vectors * lane_count;
+constexpr std::size_t chunk_quads = 4;
+constexpr std::size_t chunk_columns = chunk_quads * quad_columns;
 
-// The pivot is good if the block's offset from it has a square below 1/32 of the mean square.
+// The pivot is good if the block's offset from it has a square below 1/32 of
+// the mean square.
 constexpr double pivot_tolerance = 32;
 
-// Variance plus epsilon outside these bounds may have suffered from squares that underflowed, or from a spread near
-// float's range: such rows are done again in double.
+// Variance plus epsilon outside these bounds may have suffered from squares
+// that underflowed, or from a spread near float's range: such rows are done
+// again in double.
 constexpr double least_ordinary_variance = 0x1p-100;
 constexpr double greatest_ordinary_variance = 0x1p+120;
 
-// Mean and sum of squared deviations of some elements. The mean is kept as a float and a double offset from it: as one
-// double it would lose what tells a row of nearly equal elements from a constant one.
+// Mean and sum of squared deviations of some elements. The mean is kept as a
+// float and a double offset from it: as one double it would lose what tells a
+// row of nearly equal elements from a constant one.
 struct Moments {
     double count;
     float pivot;
@@ -46,11 +59,80 @@ struct Moments {
     return {count, a.pivot, a.offset + shift, a.squares + b.squares + distance * shift * a.count};
 }
 
-// Sums of differences from the pivot, and of their squares, for one group of lanes.
+// Part of 128 columns of one group of lanes: up to four vectors, of which the
+// last may be a part.
+template <class V, std::size_t vectors>
+struct Quad {
+    typename V::Floats vector[vectors];
+
+    // The last vector holds `last_count` elements, and `otherwise` beyond.
+    [[gnu::always_inline]] static Quad load(const float *from, std::size_t last_count, typename V::Floats otherwise) {
+        Quad quad;
+        for (std::size_t i = 0; i + 1 < vectors; ++i) {
+            quad.vector[i] = V::load(from + i * lane_count);
+        }
+        quad.vector[vectors - 1] = V::load_first(from + (vectors - 1) * lane_count, last_count, otherwise);
+        return quad;
+    }
+
+    // `step` floats from the start of a vector to the next one's.
+    [[gnu::always_inline]] static Quad load_whole(const float *from, std::size_t step) {
+        Quad quad;
+        for (std::size_t i = 0; i < vectors; ++i) {
+            quad.vector[i] = V::load(from + i * step);
+        }
+        return quad;
+    }
+
+    [[gnu::always_inline]] Quad operator-(typename V::Floats pivot) const {
+        Quad result;
+        for (std::size_t i = 0; i < vectors; ++i) {
+            result.vector[i] = vector[i] - pivot;
+        }
+        return result;
+    }
+
+    [[gnu::always_inline]] typename V::Floats sum() const {
+        if constexpr (vectors == 1) {
+            return vector[0];
+        } else if constexpr (vectors == 2) {
+            return vector[0] + vector[1];
+        } else if constexpr (vectors == 3) {
+            return (vector[0] + vector[1]) + vector[2];
+        } else {
+            return (vector[0] + vector[1]) + (vector[2] + vector[3]);
+        }
+    }
+
+    [[gnu::always_inline]] typename V::Floats squares() const {
+        const typename V::Floats first = vector[0] * vector[0];
+        if constexpr (vectors == 1) {
+            return first;
+        } else {
+            const typename V::Floats pair = V::multiply_add(vector[1], vector[1], first);
+            if constexpr (vectors == 2) {
+                return pair;
+            } else if constexpr (vectors == 3) {
+                return pair + vector[2] * vector[2];
+            } else {
+                return pair + V::multiply_add(vector[3], vector[3], vector[2] * vector[2]);
+            }
+        }
+    }
+};
+
+// Sums of differences from the pivot, and of their squares, for one group of
+// lanes.
 template <class V>
 struct Sums {
     typename V::Floats differences;
     typename V::Floats squares;
+
+    template <std::size_t vectors>
+    [[gnu::always_inline]] explicit Sums(const Quad<V, vectors> &d) : differences(d.sum()), squares(d.squares()) {}
+
+    [[gnu::always_inline]] Sums(typename V::Floats differences_, typename V::Floats squares_)
+        : differences(differences_), squares(squares_) {}
 
     [[gnu::always_inline]] friend Sums operator+(const Sums &a, const Sums &b) {
         return {a.differences + b.differences, a.squares + b.squares};
@@ -58,140 +140,226 @@ struct Sums {
 };
 
 template <class V>
-[[gnu::always_inline]] inline Sums<V> sum_quad(const typename V::Floats (&d)[quad_vectors]) {
-    return {(d[0] + d[1]) + (d[2] + d[3]),
-            V::multiply_add(d[1], d[1], d[0] * d[0]) + V::multiply_add(d[3], d[3], d[2] * d[2])};
+[[gnu::always_inline]] inline Sums<V> sum_quad(const float *x, typename V::Floats pivot) {
+    return Sums<V>(Quad<V, quad_vectors>::load_whole(x, lane_count) - pivot);
 }
 
-// The same lanes of four vectors in a row.
-template <class V>
-[[gnu::always_inline]] inline Sums<V> sum_quad_at(const float *x, typename V::Floats pivot) {
-    typename V::Floats d[quad_vectors];
-    for (std::size_t i = 0; i < quad_vectors; ++i) {
-        d[i] = V::load(x + i * lane_count) - pivot;
+// Calls use(quad) on the first `columns` of a quad, 0 < columns <= 128, for the
+// group of lanes `g` that begins at x.
+template <class V, class Use>
+[[gnu::always_inline]] inline auto with_part_of_quad(const float *x, std::size_t columns, std::size_t g,
+                                                     typename V::Floats otherwise, const Use &use) {
+    const std::size_t whole = (columns - 1) / lane_count;
+    const std::size_t last = elements_in_group<V>(columns - whole * lane_count, g);
+    switch (whole) {
+    case 0:
+        return use(Quad<V, 1>::load(x, last, otherwise));
+    case 1:
+        return use(Quad<V, 2>::load(x, last, otherwise));
+    case 2:
+        return use(Quad<V, 3>::load(x, last, otherwise));
+    default:
+        return use(Quad<V, 4>::load(x, last, otherwise));
     }
-    return sum_quad<V>(d);
 }
 
-// The same for the end of a block: fewer than four whole vectors and a part of one. What is missing counts as equal
-// to the pivot and adds nothing.
 template <class V>
-[[gnu::always_inline]] inline Sums<V> sum_last_quad_at(const float *x, std::size_t columns, std::size_t g,
+[[gnu::always_inline]] inline Sums<V> sum_part_of_quad(const float *x, std::size_t columns, std::size_t g,
                                                        typename V::Floats pivot) {
-    typename V::Floats d[quad_vectors];
-    for (std::size_t i = 0; i < quad_vectors; ++i) {
-        const std::size_t before = smaller(columns, i * lane_count);
-        const std::size_t count = elements_in_group<V>(columns - before, g);
-        d[i] = (count == V::width ? V::load(x + before) : V::load_first(x + before, count, pivot)) - pivot;
-    }
-    return sum_quad<V>(d);
+    return with_part_of_quad<V>(x, columns, g, pivot, [pivot](const auto &quad) { return Sums<V>(quad - pivot); });
 }
 
+// The first `columns` of a chunk, 0 < columns <= 512.
+template <class V>
+[[gnu::always_inline]] inline Sums<V> sum_part_of_chunk(const float *x, std::size_t columns, std::size_t g,
+                                                        typename V::Floats pivot) {
+    const float *lane = x + g * V::width;
+    const std::size_t whole = (columns - 1) / quad_columns;
+    const Sums<V> last = sum_part_of_quad<V>(lane + whole * quad_columns, columns - whole * quad_columns, g, pivot);
+    if (whole == 0) {
+        return last;
+    }
+    const Sums<V> first = sum_quad<V>(lane, pivot);
+    if (whole == 1) {
+        return first + last;
+    }
+    const Sums<V> pair = first + sum_quad<V>(lane + quad_columns, pivot);
+    if (whole == 2) {
+        return pair + last;
+    }
+    return pair + (sum_quad<V>(lane + 2 * quad_columns, pivot) + last);
+}
+
+template <class V>
+[[gnu::always_inline]] inline Sums<V> sum_chunk(const float *x, std::size_t g, typename V::Floats pivot) {
+    const float *lane = x + g * V::width;
+    return (sum_quad<V>(lane, pivot) + sum_quad<V>(lane + quad_columns, pivot)) +
+           (sum_quad<V>(lane + 2 * quad_columns, pivot) + sum_quad<V>(lane + 3 * quad_columns, pivot));
+}
+
+// Lanes of both sums of a block, not yet added together.
 template <class V>
 struct BlockSums {
+    typename V::Double differences;
+    typename V::Double squares;
+};
+
+// A block of one quad: its lanes have two levels of single precision left.
+template <class V>
+[[gnu::always_inline]] inline BlockSums<V> sum_short_block(const float *x, std::size_t columns, float pivot) {
+    const typename V::Floats k = V::broadcast(pivot);
+    FloatLanes<V> differences;
+    FloatLanes<V> squares;
+    for (std::size_t g = 0; g < groups<V>; ++g) {
+        const Sums<V> sums = sum_part_of_quad<V>(x + g * V::width, columns, g, k);
+        differences.group[g] = sums.differences;
+        squares.group[g] = sums.squares;
+    }
+    return {fold(differences), fold(squares)};
+}
+
+template <class V>
+[[gnu::always_inline]] inline BlockSums<V> sum_long_block(const float *x, std::size_t columns, float pivot) {
+    const typename V::Floats k = V::broadcast(pivot);
     DoubleLanes<V> differences;
     DoubleLanes<V> squares;
-
-    [[gnu::always_inline]] void add(std::size_t g, const Sums<V> &sums) {
-        differences.group[g] = V::add(differences.group[g], V::widen(sums.differences));
-        squares.group[g] = V::add(squares.group[g], V::widen(sums.squares));
-    }
-};
-
-// A whole chunk, or the last one of a block, which may be shorter.
-template <class V>
-[[gnu::always_inline]] inline void add_chunk(BlockSums<V> &sums, const float *x, typename V::Floats pivot) {
-    constexpr std::size_t quad = quad_vectors * lane_count;
-    for (std::size_t g = 0; g < groups<V>; ++g) {
-        const float *lane = x + g * V::width;
-        sums.add(g, (sum_quad_at<V>(lane, pivot) + sum_quad_at<V>(lane + quad, pivot)) +
-                        (sum_quad_at<V>(lane + 2 * quad, pivot) + sum_quad_at<V>(lane + 3 * quad, pivot)));
-    }
-}
-
-template <class V>
-[[gnu::always_inline]] inline void add_last_chunk(BlockSums<V> &sums, const float *x, std::size_t columns,
-                                                  typename V::Floats pivot) {
-    constexpr std::size_t quad = quad_vectors * lane_count;
-    constexpr std::size_t quads = chunk_vectors / quad_vectors;
-    const std::size_t whole = columns / quad;
-    for (std::size_t g = 0; g < groups<V>; ++g) {
-        const float *lane = x + g * V::width;
-        const typename V::Floats zero = V::broadcast(0.0F);
-        Sums<V> part[quads] = {{zero, zero}, {zero, zero}, {zero, zero}, {zero, zero}};
-        for (std::size_t q = 0; q < whole; ++q) {
-            part[q] = sum_quad_at<V>(lane + q * quad, pivot);
-        }
-        if (columns % quad != 0) {
-            part[whole] = sum_last_quad_at<V>(lane + whole * quad, columns % quad, g, pivot);
-        }
-        sums.add(g, (part[0] + part[1]) + (part[2] + part[3]));
-    }
-}
-
-struct CentredSums {
-    double differences;
-    double squares;
-};
-
-template <class V>
-CentredSums centred_sums(const float *x, std::size_t columns, float pivot) {
-    constexpr std::size_t chunk = chunk_vectors * lane_count;
-    const typename V::Floats k = V::broadcast(pivot);
-    BlockSums<V> sums;
     std::size_t done = 0;
-    for (; columns - done >= chunk; done += chunk) {
-        add_chunk<V>(sums, x + done, k);
-    }
-    if (done < columns) {
-        add_last_chunk<V>(sums, x + done, columns - done, k);
-    }
-    return {sums.differences.sum(), sums.squares.sum()};
-}
-
-// The mean of up to 128 elements of the block: all of a short one, else four vectors spread over it.
-template <class V>
-[[gnu::always_inline]] inline float sampled_mean(const float *x, std::size_t columns) {
-    constexpr std::size_t samples = quad_vectors * lane_count;
-    const std::size_t step = columns < samples ? lane_count : columns / samples * lane_count;
-    const std::size_t count = smaller(columns, samples);
-    DoubleLanes<V> sums;
-    for (std::size_t g = 0; g < groups<V>; ++g) {
-        typename V::Floats sample[quad_vectors];
-        for (std::size_t i = 0; i < quad_vectors; ++i) {
-            const std::size_t before = smaller(count, i * lane_count);
-            sample[i] =
-                V::load_first(x + i * step + g * V::width, elements_in_group<V>(count - before, g), V::broadcast(0.0F));
+    for (; columns - done > chunk_columns; done += chunk_columns) {
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            const Sums<V> sums = sum_chunk<V>(x + done, g, k);
+            differences.add(g, sums.differences);
+            squares.add(g, sums.squares);
         }
-        sums.group[g] = V::widen((sample[0] + sample[1]) + (sample[2] + sample[3]));
     }
-    return static_cast<float>(sums.sum() / static_cast<double>(count));
+    for (std::size_t g = 0; g < groups<V>; ++g) {
+        const Sums<V> sums = sum_part_of_chunk<V>(x + done, columns - done, g, k);
+        differences.add(g, sums.differences);
+        squares.add(g, sums.squares);
+    }
+    return {fold(differences), fold(squares)};
 }
 
+// Not inlined, one copy for every number of rows and kind of store: inlining
+// gains nothing and costs minutes of building.
 template <class V>
-[[gnu::always_inline]] inline Moments block_moments(const float *x, std::size_t columns) {
+[[gnu::noinline]] BlockSums<V> sum_block(const float *x, std::size_t columns, float pivot) {
+    return columns <= quad_columns ? sum_short_block<V>(x, columns, pivot) : sum_long_block<V>(x, columns, pivot);
+}
+
+// Where `rows` rows begin, or pieces of them.
+template <std::size_t rows>
+struct RowStarts {
+    const float *at[rows];
+};
+
+template <std::size_t rows>
+struct CentredSums {
+    double differences[rows];
+    double squares[rows];
+};
+
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline CentredSums<rows> centred_sums(const RowStarts<rows> &x, std::size_t columns,
+                                                             const float (&pivot)[rows]) {
+    typename V::Double differences[rows];
+    typename V::Double squares[rows];
+    for (std::size_t r = 0; r < rows; ++r) {
+        const BlockSums<V> sums = sum_block<V>(x.at[r], columns, pivot[r]);
+        differences[r] = sums.differences;
+        squares[r] = sums.squares;
+    }
+    CentredSums<rows> sums;
+    V::sum_rows(differences, sums.differences);
+    V::sum_rows(squares, sums.squares);
+    return sums;
+}
+
+// The lanes of the elements that a block's pivot is the mean of: all of a short
+// block, else 128 spread over it.
+template <class V>
+[[gnu::noinline]] typename V::Double sample_lanes(const float *x, std::size_t columns) {
+    FloatLanes<V> sums;
+    if (columns < quad_columns) {
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            sums.group[g] = with_part_of_quad<V>(x + g * V::width, columns, g, V::broadcast(0.0F),
+                                                 [](const auto &quad) { return quad.sum(); });
+        }
+    } else {
+        const std::size_t step = columns / quad_columns * lane_count;
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            sums.group[g] = Quad<V, quad_vectors>::load_whole(x + g * V::width, step).sum();
+        }
+    }
+    return fold(sums);
+}
+
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline void choose_pivots(const RowStarts<rows> &x, std::size_t columns, float (&pivot)[rows]) {
+    typename V::Double lanes[rows];
+    for (std::size_t r = 0; r < rows; ++r) {
+        lanes[r] = sample_lanes<V>(x.at[r], columns);
+    }
+    double sums[rows];
+    V::sum_rows(lanes, sums);
+    const double scale = 1.0 / static_cast<double>(smaller(columns, quad_columns));
+    for (std::size_t r = 0; r < rows; ++r) {
+        pivot[r] = static_cast<float>(sums[r] * scale);
+    }
+}
+
+[[gnu::always_inline]] inline bool is_poor_pivot(double count, double differences, double squares) {
+    return differences * differences * pivot_tolerance > count * squares;
+}
+
+[[gnu::always_inline]] inline Moments moments_of(double count, float pivot, double differences, double squares) {
+    const double offset = differences / count;
+    return {count, pivot, offset, squares - differences * offset};
+}
+
+// A block whose pivot turned out poor, again with the mean that the first sums
+// tell.
+template <class V>
+[[gnu::noinline, gnu::cold]] Moments repeat_block(const float *x, std::size_t columns, float pivot,
+                                                  double differences) {
     const auto count = static_cast<double>(columns);
-    float pivot = sampled_mean<V>(x, columns);
-    CentredSums sums = centred_sums<V>(x, columns, pivot);
-    if (sums.differences * sums.differences * pivot_tolerance > count * sums.squares) [[unlikely]] {
-        pivot = static_cast<float>(static_cast<double>(pivot) + sums.differences / count);
-        sums = centred_sums<V>(x, columns, pivot);
-    }
-    const double offset = sums.differences / count;
-    return {count, pivot, offset, sums.squares - sums.differences * offset};
+    const float better[1] = {static_cast<float>(static_cast<double>(pivot) + differences / count)};
+    const CentredSums<1> sums = centred_sums<V, 1>({{x}}, columns, better);
+    return moments_of(count, better[0], sums.differences[0], sums.squares[0]);
 }
 
-template <class V>
-[[gnu::always_inline]] inline Moments row_moments(const float *x, std::size_t columns) {
-    Moments moments = block_moments<V>(x, smaller(columns, block_columns));
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline void block_moments(const RowStarts<rows> &x, std::size_t columns,
+                                                 Moments (&moments)[rows]) {
+    const auto count = static_cast<double>(columns);
+    float pivot[rows];
+    choose_pivots<V>(x, columns, pivot);
+    const CentredSums<rows> sums = centred_sums<V>(x, columns, pivot);
+    for (std::size_t r = 0; r < rows; ++r) {
+        moments[r] = moments_of(count, pivot[r], sums.differences[r], sums.squares[r]);
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+        if (is_poor_pivot(count, sums.differences[r], sums.squares[r])) [[unlikely]] {
+            moments[r] = repeat_block<V>(x.at[r], columns, pivot[r], sums.differences[r]);
+        }
+    }
+}
+
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline void row_moments(RowStarts<rows> x, std::size_t columns, Moments (&moments)[rows]) {
+    block_moments<V>(x, smaller(columns, block_columns), moments);
     for (std::size_t done = block_columns; done < columns; done += block_columns) {
-        moments = merge(moments, block_moments<V>(x + done, smaller(columns - done, block_columns)));
+        for (std::size_t r = 0; r < rows; ++r) {
+            const RowStarts<1> block = {{x.at[r] + done}};
+            Moments next[1];
+            block_moments<V>(block, smaller(columns - done, block_columns), next);
+            moments[r] = merge(moments[r], next[0]);
+        }
     }
-    return moments;
 }
 
-// What normalising a row needs. The mean is `mean` + an offset too small for a float beside it, which enters as
-// `shift` = -offset * rstd: at a large mean it is all that keeps v right.
+// What normalising a row needs. The mean is `mean` + an offset too small for a
+// float beside it, which enters as `shift` = -offset * rstd: at a large mean it
+// is all that keeps v right.
 struct RowStatistics {
     float mean;
     float rstd;
@@ -199,13 +367,23 @@ struct RowStatistics {
     bool ordinary; // false: not finite, or too small or large for single precision
 };
 
-[[gnu::always_inline]] inline RowStatistics row_statistics(const Moments &moments, double epsilon) {
+[[gnu::always_inline]] inline RowStatistics statistics_of(const Moments &moments, double epsilon) {
     const double variance = moments.squares / moments.count + epsilon;
     const double pivot = moments.pivot;
     const auto mean = static_cast<float>(pivot + moments.offset);
     const auto low = static_cast<float>((pivot - static_cast<double>(mean)) + moments.offset);
     const auto rstd = static_cast<float>(1.0 / std::sqrt(variance));
     return {mean, rstd, -(low * rstd), variance >= least_ordinary_variance && variance <= greatest_ordinary_variance};
+}
+
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline void row_statistics(const RowStarts<rows> &x, std::size_t columns, double epsilon,
+                                                  RowStatistics (&statistics)[rows]) {
+    Moments moments[rows];
+    row_moments<V>(x, columns, moments);
+    for (std::size_t r = 0; r < rows; ++r) {
+        statistics[r] = statistics_of(moments[r], epsilon);
+    }
 }
 
 } // namespace
