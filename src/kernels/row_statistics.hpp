@@ -1,15 +1,12 @@
 // Rows -> their means and rstds, reading each row once.
 //
-// A row is cut into blocks. A block's statistics are sums of differences from a
-// pivot close to the block's mean, in single precision over at most four levels
-// of additions, then in double. Blocks are merged by Welford's update in its
-// form for blocks (Chan, Golub and LeVeque, "Updating Formulae and a Pairwise
-// Algorithm for Computing Sample Variances", 1979). docs/numerics.md proves
-// what this promises, and where the constants here come from.
+// A row is cut into blocks. A block's statistics are sums of differences from a pivot close to the block's mean, in
+// single precision over at most four levels of additions, then in double. Blocks are merged by Welford's update in its
+// form for blocks (Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+// Variances", 1979). docs/numerics.md proves what this promises, and where the constants here come from.
 //
-// Everything is done for `rows` rows at once: a row's sums end in a long chain
-// of dependent additions, a square root and a division, and other rows fill the
-// time that these take.
+// Everything is done for `rows` rows at once: a row's sums end in a long chain of dependent additions, a square root
+// and a division, and other rows fill the time that these take.
 #pragma once
 
 #include "lanes.hpp"
@@ -20,47 +17,49 @@
 namespace simdnorm {
 namespace {
 
-// A block lies in L1, so that the rare second look at it costs no memory
-// traffic.
+// A block lies in L1, so that the rare second look at it costs no memory traffic.
 constexpr std::size_t block_columns = 4096;
 
-// Four vectors of 32 lanes are added in two levels, and four of those quads in
-// two more: a chunk.
+// Four vectors of 32 lanes are added in two levels, and four of those quads in two more: a chunk.
 constexpr std::size_t quad_vectors = 4;
 constexpr std::size_t quad_columns = quad_vectors * lane_count;
 constexpr std::size_t chunk_quads = 4;
 constexpr std::size_t chunk_columns = chunk_quads * quad_columns;
 
-// The pivot is good if the block's offset from it has a square below 1/32 of
-// the mean square.
+// The pivot is good if the block's offset from it has a square below 1/32 of the mean square.
 constexpr double pivot_tolerance = 32;
 
-// Variance plus epsilon outside these bounds may have suffered from squares
-// that underflowed, or from a spread near float's range: such rows are done
-// again in double.
+// Variance plus epsilon outside these bounds may have suffered from squares that underflowed, or from a spread near
+// float's range: such rows are done again in double.
 constexpr double least_ordinary_variance = 0x1p-100;
 constexpr double greatest_ordinary_variance = 0x1p+120;
 
-// Mean and sum of squared deviations of some elements. The mean is kept as a
-// float and a double offset from it: as one double it would lose what tells a
-// row of nearly equal elements from a constant one.
+// Count, mean and sum of squared deviations of some elements of each of `rows` rows. A mean is kept as a float and a
+// double offset from it: as one double it would lose what tells a row of nearly equal elements from a constant one.
+template <std::size_t rows>
 struct Moments {
     double count;
-    float pivot;
-    double offset;
-    double squares;
+    float pivot[rows];
+    double offset[rows];
+    double squares[rows];
 };
 
 // Welford's update for two sets of elements (Chan, Golub and LeVeque).
-[[gnu::always_inline]] inline Moments merge(const Moments &a, const Moments &b) {
+template <std::size_t rows>
+[[gnu::always_inline]] inline void merge(Moments<rows> &a, const Moments<rows> &b) {
     const double count = a.count + b.count;
-    const double distance = (static_cast<double>(b.pivot) - static_cast<double>(a.pivot)) + (b.offset - a.offset);
-    const double shift = distance * (b.count / count);
-    return {count, a.pivot, a.offset + shift, a.squares + b.squares + distance * shift * a.count};
+    const double weight = b.count / count;
+    for (std::size_t r = 0; r < rows; ++r) {
+        const double pivots = static_cast<double>(b.pivot[r]) - static_cast<double>(a.pivot[r]);
+        const double distance = pivots + (b.offset[r] - a.offset[r]);
+        const double shift = distance * weight;
+        a.offset[r] += shift;
+        a.squares[r] += b.squares[r] + distance * shift * a.count;
+    }
+    a.count = count;
 }
 
-// Part of 128 columns of one group of lanes: up to four vectors, of which the
-// last may be a part.
+// Part of 128 columns of one group of lanes: up to four vectors, of which the last may be a part.
 template <class V, std::size_t vectors>
 struct Quad {
     typename V::Floats vector[vectors];
@@ -121,8 +120,7 @@ struct Quad {
     }
 };
 
-// Sums of differences from the pivot, and of their squares, for one group of
-// lanes.
+// Sums of differences from the pivot, and of their squares, for one group of lanes.
 template <class V>
 struct Sums {
     typename V::Floats differences;
@@ -144,8 +142,7 @@ template <class V>
     return Sums<V>(Quad<V, quad_vectors>::load_whole(x, lane_count) - pivot);
 }
 
-// Calls use(quad) on the first `columns` of a quad, 0 < columns <= 128, for the
-// group of lanes `g` that begins at x.
+// Calls use(quad) on the first `columns` of a quad, 0 < columns <= 128, for the group of lanes `g` that begins at x.
 template <class V, class Use>
 [[gnu::always_inline]] inline auto with_part_of_quad(const float *x, std::size_t columns, std::size_t g,
                                                      typename V::Floats otherwise, const Use &use) {
@@ -239,8 +236,8 @@ template <class V>
     return {fold(differences), fold(squares)};
 }
 
-// Not inlined, one copy for every number of rows and kind of store: inlining
-// gains nothing and costs minutes of building.
+// Not inlined, one copy for every number of rows and kind of store: inlining gains nothing and costs minutes of
+// building.
 template <class V>
 [[gnu::noinline]] BlockSums<V> sum_block(const float *x, std::size_t columns, float pivot) {
     return columns <= quad_columns ? sum_short_block<V>(x, columns, pivot) : sum_long_block<V>(x, columns, pivot);
@@ -274,8 +271,7 @@ template <class V, std::size_t rows>
     return sums;
 }
 
-// The lanes of the elements that a block's pivot is the mean of: all of a short
-// block, else 128 spread over it.
+// The lanes of the elements that a block's pivot is the mean of: all of a short block, else 128 spread over it.
 template <class V>
 [[gnu::noinline]] typename V::Double sample_lanes(const float *x, std::size_t columns) {
     FloatLanes<V> sums;
@@ -307,83 +303,94 @@ template <class V, std::size_t rows>
     }
 }
 
-[[gnu::always_inline]] inline bool is_poor_pivot(double count, double differences, double squares) {
-    return differences * differences * pivot_tolerance > count * squares;
+template <std::size_t rows>
+[[gnu::always_inline]] inline Moments<rows> moments_of(double count, const float (&pivot)[rows],
+                                                       const CentredSums<rows> &sums) {
+    Moments<rows> moments;
+    moments.count = count;
+    for (std::size_t r = 0; r < rows; ++r) {
+        moments.pivot[r] = pivot[r];
+        moments.offset[r] = sums.differences[r] / count;
+        moments.squares[r] = sums.squares[r] - sums.differences[r] * moments.offset[r];
+    }
+    return moments;
 }
 
-[[gnu::always_inline]] inline Moments moments_of(double count, float pivot, double differences, double squares) {
-    const double offset = differences / count;
-    return {count, pivot, offset, squares - differences * offset};
+template <std::size_t rows>
+[[gnu::always_inline]] inline bool is_poor_pivot(double count, const CentredSums<rows> &sums, std::size_t r) {
+    return sums.differences[r] * sums.differences[r] * pivot_tolerance > count * sums.squares[r];
 }
 
-// A block whose pivot turned out poor, again with the mean that the first sums
-// tell.
+// A block whose pivot turned out poor, again around the mean that the first sums tell.
 template <class V>
-[[gnu::noinline, gnu::cold]] Moments repeat_block(const float *x, std::size_t columns, float pivot,
-                                                  double differences) {
-    const auto count = static_cast<double>(columns);
-    const float better[1] = {static_cast<float>(static_cast<double>(pivot) + differences / count)};
-    const CentredSums<1> sums = centred_sums<V, 1>({{x}}, columns, better);
-    return moments_of(count, better[0], sums.differences[0], sums.squares[0]);
+[[gnu::noinline, gnu::cold]] Moments<1> repeat_block(const float *x, std::size_t columns, double mean) {
+    const float pivot[1] = {static_cast<float>(mean)};
+    return moments_of<1>(static_cast<double>(columns), pivot, centred_sums<V, 1>({{x}}, columns, pivot));
 }
 
 template <class V, std::size_t rows>
-[[gnu::always_inline]] inline void block_moments(const RowStarts<rows> &x, std::size_t columns,
-                                                 Moments (&moments)[rows]) {
+[[gnu::always_inline]] inline Moments<rows> block_moments(const RowStarts<rows> &x, std::size_t columns) {
     const auto count = static_cast<double>(columns);
     float pivot[rows];
     choose_pivots<V>(x, columns, pivot);
     const CentredSums<rows> sums = centred_sums<V>(x, columns, pivot);
+    Moments<rows> moments = moments_of<rows>(count, pivot, sums);
     for (std::size_t r = 0; r < rows; ++r) {
-        moments[r] = moments_of(count, pivot[r], sums.differences[r], sums.squares[r]);
-    }
-    for (std::size_t r = 0; r < rows; ++r) {
-        if (is_poor_pivot(count, sums.differences[r], sums.squares[r])) [[unlikely]] {
-            moments[r] = repeat_block<V>(x.at[r], columns, pivot[r], sums.differences[r]);
+        if (is_poor_pivot(count, sums, r)) [[unlikely]] {
+            const Moments<1> again = repeat_block<V>(x.at[r], columns, pivot[r] + moments.offset[r]);
+            moments.pivot[r] = again.pivot[0];
+            moments.offset[r] = again.offset[0];
+            moments.squares[r] = again.squares[0];
         }
     }
+    return moments;
 }
 
 template <class V, std::size_t rows>
-[[gnu::always_inline]] inline void row_moments(RowStarts<rows> x, std::size_t columns, Moments (&moments)[rows]) {
-    block_moments<V>(x, smaller(columns, block_columns), moments);
+[[gnu::always_inline]] inline Moments<rows> row_moments(RowStarts<rows> x, std::size_t columns) {
+    Moments<rows> moments = block_moments<V>(x, smaller(columns, block_columns));
     for (std::size_t done = block_columns; done < columns; done += block_columns) {
         for (std::size_t r = 0; r < rows; ++r) {
-            const RowStarts<1> block = {{x.at[r] + done}};
-            Moments next[1];
-            block_moments<V>(block, smaller(columns - done, block_columns), next);
-            moments[r] = merge(moments[r], next[0]);
+            x.at[r] += block_columns;
         }
+        merge(moments, block_moments<V>(x, smaller(columns - done, block_columns)));
     }
+    return moments;
 }
 
-// What normalising a row needs. The mean is `mean` + an offset too small for a
-// float beside it, which enters as `shift` = -offset * rstd: at a large mean it
-// is all that keeps v right.
+// What normalising `rows` rows needs. A mean is `mean` + an offset too small for a float beside it, which enters as
+// `shift` = -offset * rstd: at a large mean it is all that keeps v right.
+template <std::size_t rows>
 struct RowStatistics {
-    float mean;
-    float rstd;
-    float shift;
-    bool ordinary; // false: not finite, or too small or large for single precision
+    float mean[rows];
+    float rstd[rows];
+    float shift[rows];
+    double variance[rows]; // with epsilon
+
+    // Whether single precision can hold the row: it is finite, its squares did not underflow, its spread is moderate.
+    [[gnu::always_inline]] bool is_ordinary(std::size_t r) const {
+        return variance[r] >= least_ordinary_variance && variance[r] <= greatest_ordinary_variance;
+    }
 };
 
-[[gnu::always_inline]] inline RowStatistics statistics_of(const Moments &moments, double epsilon) {
-    const double variance = moments.squares / moments.count + epsilon;
-    const double pivot = moments.pivot;
-    const auto mean = static_cast<float>(pivot + moments.offset);
-    const auto low = static_cast<float>((pivot - static_cast<double>(mean)) + moments.offset);
-    const auto rstd = static_cast<float>(1.0 / std::sqrt(variance));
-    return {mean, rstd, -(low * rstd), variance >= least_ordinary_variance && variance <= greatest_ordinary_variance};
-}
-
 template <class V, std::size_t rows>
-[[gnu::always_inline]] inline void row_statistics(const RowStarts<rows> &x, std::size_t columns, double epsilon,
-                                                  RowStatistics (&statistics)[rows]) {
-    Moments moments[rows];
-    row_moments<V>(x, columns, moments);
+[[gnu::always_inline]] inline RowStatistics<rows> row_statistics(const RowStarts<rows> &x, std::size_t columns,
+                                                                 double epsilon) {
+    const Moments<rows> moments = row_moments<V>(x, columns);
+    RowStatistics<rows> statistics;
     for (std::size_t r = 0; r < rows; ++r) {
-        statistics[r] = statistics_of(moments[r], epsilon);
+        statistics.variance[r] = moments.squares[r] / moments.count + epsilon;
     }
+    for (std::size_t r = 0; r < rows; ++r) {
+        const double pivot = moments.pivot[r];
+        const auto mean = static_cast<float>(pivot + moments.offset[r]);
+        const auto low = static_cast<float>((pivot - static_cast<double>(mean)) + moments.offset[r]);
+        const auto rstd = static_cast<float>(1.0 / std::sqrt(statistics.variance[r]));
+        statistics.mean[r] = mean;
+        statistics.rstd[r] = rstd;
+        statistics.shift[r] = -(low * rstd);
+    }
+    return statistics;
 }
 
 } // namespace

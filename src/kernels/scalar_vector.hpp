@@ -1,6 +1,5 @@
-// The vector operations of vector.hpp for any CPU: a vector of one lane, in
-// plain C++. What it computes is what every other instruction set must
-// reproduce to the bit.
+// The vector operations of vector.hpp for any CPU: a vector of one lane, in plain C++. What it computes is what every
+// other instruction set must reproduce to the bit.
 #pragma once
 
 #include <cmath>
@@ -10,42 +9,39 @@ namespace simdnorm {
 namespace {
 
 struct ScalarVector {
-  using Floats = float;
-  using Doubles = double;
-  using Double = double;
-  static constexpr std::size_t width = 1;
-  static constexpr std::size_t rows_per_pass = 1;
+    using Floats = float;
+    using Doubles = double;
+    using Double = double;
+    static constexpr std::size_t width = 1;
+    static constexpr std::size_t rows_per_pass = 1;
 
-  static Floats broadcast(float value) { return value; }
-  static Floats load(const float *from) { return *from; }
-  static Floats load_first(const float *from, std::size_t count,
-                           Floats otherwise) {
-    return count > 0 ? *from : otherwise;
-  }
-  static void store(float *to, Floats value) { *to = value; }
-  static void store_first(float *to, std::size_t count, Floats value) {
-    if (count > 0) {
-      *to = value;
+    static Floats broadcast(float value) { return value; }
+    static Floats load(const float *from) { return *from; }
+    static Floats load_first(const float *from, std::size_t count, Floats otherwise) {
+        return count > 0 ? *from : otherwise;
     }
-  }
-  static void stream(float *to, Floats value) { *to = value; }
-  static void fence() {}
-  static void prefetch(const float *) {}
-
-  static Floats multiply_add(Floats a, Floats b, Floats c) {
-    return std::fma(a, b, c);
-  }
-
-  static Doubles widen(Floats value) { return value; }
-  static Doubles add(Doubles a, Doubles b) { return a + b; }
-  static Double fold(Doubles value) { return value; }
-
-  template <std::size_t rows>
-  static void sum_rows(const Double (&lanes)[rows], double (&sums)[rows]) {
-    for (std::size_t r = 0; r < rows; ++r) {
-      sums[r] = lanes[r];
+    static void store(float *to, Floats value) { *to = value; }
+    static void store_first(float *to, std::size_t count, Floats value) {
+        if (count > 0) {
+            *to = value;
+        }
     }
-  }
+    static void stream(float *to, Floats value) { *to = value; }
+    static void fence() {}
+    static void prefetch(const float *) {}
+
+    static Floats multiply_add(Floats a, Floats b, Floats c) { return std::fma(a, b, c); }
+
+    static Doubles widen(Floats value) { return value; }
+    static Doubles add(Doubles a, Doubles b) { return a + b; }
+    static Double fold(Doubles value) { return value; }
+
+    template <std::size_t rows>
+    static void sum_rows(const Double (&lanes)[rows], double (&sums)[rows]) {
+        for (std::size_t r = 0; r < rows; ++r) {
+            sums[r] = lanes[r];
+        }
+    }
 };
 
 } // namespace

@@ -1,9 +1,7 @@
-// The few vector operations that the kernels use, on xsimd; the only file that
-// names xsimd.
+// The few vector operations that the kernels use, on xsimd; the only file that names xsimd.
 //
-// Where xsimd lacks an operation in some version from 8.1 to 14 (fused
-// multiply-add on AVX-512, masked and streaming access, the halves of a
-// vector), the instruction stands here as an intrinsic.
+// Where xsimd lacks an operation in some version from 8.1 to 14 (fused multiply-add on AVX-512, masked and streaming
+// access, the halves of a vector), the instruction stands here as an intrinsic.
 //
 //     Floats, width          a machine vector of `width` floats
 //     Doubles                the same lanes in double precision
@@ -22,79 +20,59 @@
 namespace simdnorm {
 namespace {
 
-// What differs between machines beyond what xsimd covers. One specialisation
-// per machine, right below.
-template <class Machine> struct Intrinsics;
+// What differs between machines beyond what xsimd covers. One specialisation per machine, right below.
+template <class Machine>
+struct Intrinsics;
 
 #ifdef __AVX512F__
 
 using Avx512 = xsimd::avx512bw;
 
-template <> struct Intrinsics<Avx512> {
-  using Floats = __m512;
-  static constexpr std::size_t rows_per_pass =
-      4; // as many as the registers hold
-  using Double = __m512d;
+template <>
+struct Intrinsics<Avx512> {
+    using Floats = __m512;
+    static constexpr std::size_t rows_per_pass = 4; // as many as the registers hold
+    using Double = __m512d;
 
-  static __mmask16 first(std::size_t count) {
-    return static_cast<__mmask16>((1U << count) - 1U);
-  }
-  static Floats load_first(const float *from, std::size_t count,
-                           Floats otherwise) {
-    return _mm512_mask_loadu_ps(otherwise, first(count), from);
-  }
-  static void store_first(float *to, std::size_t count, Floats value) {
-    _mm512_mask_storeu_ps(to, first(count), value);
-  }
-  static void stream(float *to, Floats value) { _mm512_stream_ps(to, value); }
-  static void fence() { _mm_sfence(); }
-  static void prefetch(const float *from) {
-    _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1);
-  }
-  static Floats multiply_add(Floats a, Floats b, Floats c) {
-    return _mm512_fmadd_ps(a, b, c);
-  }
-  static Double widen_low(Floats value) {
-    return _mm512_cvtps_pd(_mm512_castps512_ps256(value));
-  }
-  static Double widen_high(Floats value) {
-    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(value, 1));
-  }
-  // Lanes l and l + 8 added in single precision, then widened.
-  static Double widen_folded(Floats value) {
-    return _mm512_cvtps_pd(_mm256_add_ps(_mm512_castps512_ps256(value),
-                                         _mm512_extractf32x8_ps(value, 1)));
-  }
+    static __mmask16 first(std::size_t count) { return static_cast<__mmask16>((1U << count) - 1U); }
+    static Floats load_first(const float *from, std::size_t count, Floats otherwise) {
+        return _mm512_mask_loadu_ps(otherwise, first(count), from);
+    }
+    static void store_first(float *to, std::size_t count, Floats value) {
+        _mm512_mask_storeu_ps(to, first(count), value);
+    }
+    static void stream(float *to, Floats value) { _mm512_stream_ps(to, value); }
+    static void fence() { _mm_sfence(); }
+    static void prefetch(const float *from) { _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1); }
+    static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+    static Double widen_low(Floats value) { return _mm512_cvtps_pd(_mm512_castps512_ps256(value)); }
+    static Double widen_high(Floats value) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(value, 1)); }
+    // Lanes l and l + 8 added in single precision, then widened.
+    static Double widen_folded(Floats value) {
+        return _mm512_cvtps_pd(_mm256_add_ps(_mm512_castps512_ps256(value), _mm512_extractf32x8_ps(value, 1)));
+    }
 
-  // Lanes l and l + half added, for two rows at once: the result holds the
-  // halves of a, then those of b.
-  static Double add_halves(Double a, Double b) {
-    return _mm512_shuffle_f64x2(a, b, 0x44) + _mm512_shuffle_f64x2(a, b, 0xEE);
-  }
-  static Double add_quarters(Double a, Double b) {
-    return _mm512_shuffle_f64x2(a, b, 0x88) + _mm512_shuffle_f64x2(a, b, 0xDD);
-  }
-  static Double add_neighbours(Double a, Double b) {
-    return _mm512_unpacklo_pd(a, b) + _mm512_unpackhi_pd(a, b);
-  }
+    // Lanes l and l + half added, for two rows at once: the result holds the halves of a, then those of b.
+    static Double add_halves(Double a, Double b) {
+        return _mm512_shuffle_f64x2(a, b, 0x44) + _mm512_shuffle_f64x2(a, b, 0xEE);
+    }
+    static Double add_quarters(Double a, Double b) {
+        return _mm512_shuffle_f64x2(a, b, 0x88) + _mm512_shuffle_f64x2(a, b, 0xDD);
+    }
+    static Double add_neighbours(Double a, Double b) { return _mm512_unpacklo_pd(a, b) + _mm512_unpackhi_pd(a, b); }
 
-  static double sum(Double value) {
-    const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(value),
-                                       _mm512_extractf64x4_pd(value, 1));
-    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four),
-                                   _mm256_extractf128_pd(four, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
-  }
+    static double sum(Double value) {
+        const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(value), _mm512_extractf64x4_pd(value, 1));
+        const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+        return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+    }
 
-  // Eight rows share one tree: two rows to a vector after its first level, four
-  // after its second, eight at the end.
-  static void sum_eight_rows(const Double (&row)[8], double (&sums)[8]) {
-    const Double four_0 =
-        add_quarters(add_halves(row[0], row[2]), add_halves(row[4], row[6]));
-    const Double four_1 =
-        add_quarters(add_halves(row[1], row[3]), add_halves(row[5], row[7]));
-    _mm512_storeu_pd(sums, add_neighbours(four_0, four_1));
-  }
+    // Eight rows share one tree: two rows to a vector after its first level, four after its second, eight at the end.
+    static void sum_eight_rows(const Double (&row)[8], double (&sums)[8]) {
+        const Double four_0 = add_quarters(add_halves(row[0], row[2]), add_halves(row[4], row[6]));
+        const Double four_1 = add_quarters(add_halves(row[1], row[3]), add_halves(row[5], row[7]));
+        _mm512_storeu_pd(sums, add_neighbours(four_0, four_1));
+    }
 };
 
 #elif defined(__AVX2__)
@@ -102,164 +80,134 @@ template <> struct Intrinsics<Avx512> {
 // Not plain avx2: xsimd's AVX-512 code uses that one for its halves.
 using Avx2 = xsimd::fma3<xsimd::avx2>;
 
-template <> struct Intrinsics<Avx2> {
-  using Floats = __m256;
-  static constexpr std::size_t rows_per_pass =
-      2; // as many as the registers hold
-  using Double = __m256d;
+template <>
+struct Intrinsics<Avx2> {
+    using Floats = __m256;
+    static constexpr std::size_t rows_per_pass = 2; // as many as the registers hold
+    using Double = __m256d;
 
-  static __m256i first(std::size_t count) {
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);
-  }
-  static Floats load_first(const float *from, std::size_t count,
-                           Floats otherwise) {
-    const __m256i mask = first(count);
-    return _mm256_blendv_ps(otherwise, _mm256_maskload_ps(from, mask),
-                            _mm256_castsi256_ps(mask));
-  }
-  static void store_first(float *to, std::size_t count, Floats value) {
-    _mm256_maskstore_ps(to, first(count), value);
-  }
-  static void stream(float *to, Floats value) { _mm256_stream_ps(to, value); }
-  static void fence() { _mm_sfence(); }
-  static void prefetch(const float *from) {
-    _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1);
-  }
-  static Floats multiply_add(Floats a, Floats b, Floats c) {
-    return _mm256_fmadd_ps(a, b, c);
-  }
-  static Double widen_low(Floats value) {
-    return _mm256_cvtps_pd(_mm256_castps256_ps128(value));
-  }
-  static Double widen_high(Floats value) {
-    return _mm256_cvtps_pd(_mm256_extractf128_ps(value, 1));
-  }
-  static double sum(Double value) {
-    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(value),
-                                   _mm256_extractf128_pd(value, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
-  }
+    static __m256i first(std::size_t count) {
+        const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);
+    }
+    static Floats load_first(const float *from, std::size_t count, Floats otherwise) {
+        const __m256i mask = first(count);
+        return _mm256_blendv_ps(otherwise, _mm256_maskload_ps(from, mask), _mm256_castsi256_ps(mask));
+    }
+    static void store_first(float *to, std::size_t count, Floats value) {
+        _mm256_maskstore_ps(to, first(count), value);
+    }
+    static void stream(float *to, Floats value) { _mm256_stream_ps(to, value); }
+    static void fence() { _mm_sfence(); }
+    static void prefetch(const float *from) { _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1); }
+    static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+    static Double widen_low(Floats value) { return _mm256_cvtps_pd(_mm256_castps256_ps128(value)); }
+    static Double widen_high(Floats value) { return _mm256_cvtps_pd(_mm256_extractf128_ps(value, 1)); }
+    static double sum(Double value) {
+        const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(value), _mm256_extractf128_pd(value, 1));
+        return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+    }
 
-  // Lanes l and l + 2 added for two rows at once: the result holds the halves
-  // of a, then those of b.
-  static Double add_halves(Double a, Double b) {
-    return _mm256_permute2f128_pd(a, b, 0x20) +
-           _mm256_permute2f128_pd(a, b, 0x31);
-  }
-  static Double sum_four_rows(Double a, Double b, Double c, Double d) {
-    const Double even = add_halves(a, c);
-    const Double odd = add_halves(b, d);
-    return _mm256_unpacklo_pd(even, odd) + _mm256_unpackhi_pd(even, odd);
-  }
-  static void sum_eight_rows(const Double (&row)[8], double (&sums)[8]) {
-    _mm256_storeu_pd(sums, sum_four_rows(row[0], row[1], row[2], row[3]));
-    _mm256_storeu_pd(sums + 4, sum_four_rows(row[4], row[5], row[6], row[7]));
-  }
+    // Lanes l and l + 2 added for two rows at once: the result holds the halves of a, then those of b.
+    static Double add_halves(Double a, Double b) {
+        return _mm256_permute2f128_pd(a, b, 0x20) + _mm256_permute2f128_pd(a, b, 0x31);
+    }
+    static Double sum_four_rows(Double a, Double b, Double c, Double d) {
+        const Double even = add_halves(a, c);
+        const Double odd = add_halves(b, d);
+        return _mm256_unpacklo_pd(even, odd) + _mm256_unpackhi_pd(even, odd);
+    }
+    static void sum_eight_rows(const Double (&row)[8], double (&sums)[8]) {
+        _mm256_storeu_pd(sums, sum_four_rows(row[0], row[1], row[2], row[3]));
+        _mm256_storeu_pd(sums + 4, sum_four_rows(row[4], row[5], row[6], row[7]));
+    }
 };
 
 #elif defined(__aarch64__)
 
 using Neon = xsimd::neon64;
 
-template <> struct Intrinsics<Neon> {
-  using Floats = float32x4_t;
-  static constexpr std::size_t rows_per_pass =
-      4; // as many as the registers hold
-  using Double = float64x2_t;
+template <>
+struct Intrinsics<Neon> {
+    using Floats = float32x4_t;
+    static constexpr std::size_t rows_per_pass = 4; // as many as the registers hold
+    using Double = float64x2_t;
 
-  static Floats load_first(const float *from, std::size_t count,
-                           Floats otherwise) {
-    float lane[4];
-    vst1q_f32(lane, otherwise);
-    for (std::size_t i = 0; i < count; ++i) {
-      lane[i] = from[i];
+    static Floats load_first(const float *from, std::size_t count, Floats otherwise) {
+        float lane[4];
+        vst1q_f32(lane, otherwise);
+        for (std::size_t i = 0; i < count; ++i) {
+            lane[i] = from[i];
+        }
+        return vld1q_f32(lane);
     }
-    return vld1q_f32(lane);
-  }
-  static void store_first(float *to, std::size_t count, Floats value) {
-    float lane[4];
-    vst1q_f32(lane, value);
-    for (std::size_t i = 0; i < count; ++i) {
-      to[i] = lane[i];
+    static void store_first(float *to, std::size_t count, Floats value) {
+        float lane[4];
+        vst1q_f32(lane, value);
+        for (std::size_t i = 0; i < count; ++i) {
+            to[i] = lane[i];
+        }
     }
-  }
-  static void stream(float *to, Floats value) { vst1q_f32(to, value); }
-  static void fence() {}
-  static void prefetch(const float *from) { __builtin_prefetch(from, 0, 2); }
-  static Floats multiply_add(Floats a, Floats b, Floats c) {
-    return vfmaq_f32(c, a, b);
-  }
-  static Double widen_low(Floats value) {
-    return vcvt_f64_f32(vget_low_f32(value));
-  }
-  static Double widen_high(Floats value) { return vcvt_high_f64_f32(value); }
-  static double sum(Double value) {
-    return vgetq_lane_f64(value, 0) + vgetq_lane_f64(value, 1);
-  }
+    static void stream(float *to, Floats value) { vst1q_f32(to, value); }
+    static void fence() {}
+    static void prefetch(const float *from) { __builtin_prefetch(from, 0, 2); }
+    static Floats multiply_add(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
+    static Double widen_low(Floats value) { return vcvt_f64_f32(vget_low_f32(value)); }
+    static Double widen_high(Floats value) { return vcvt_high_f64_f32(value); }
+    static double sum(Double value) { return vgetq_lane_f64(value, 0) + vgetq_lane_f64(value, 1); }
 };
 
 #endif
 
-template <class Machine> struct Vector {
-  using Floats = xsimd::batch<float, Machine>;
-  using Double = xsimd::batch<double, Machine>;
-  struct Doubles {
-    Double low = Double(0.0);
-    Double high = Double(0.0);
-  };
-  static constexpr std::size_t width = Floats::size;
-  static constexpr std::size_t rows_per_pass =
-      Intrinsics<Machine>::rows_per_pass;
+template <class Machine>
+struct Vector {
+    using Floats = xsimd::batch<float, Machine>;
+    using Double = xsimd::batch<double, Machine>;
+    struct Doubles {
+        Double low = Double(0.0);
+        Double high = Double(0.0);
+    };
+    static constexpr std::size_t width = Floats::size;
+    static constexpr std::size_t rows_per_pass = Intrinsics<Machine>::rows_per_pass;
 
-  static Floats broadcast(float value) { return Floats(value); }
-  static Floats load(const float *from) { return Floats::load_unaligned(from); }
-  static Floats load_first(const float *from, std::size_t count,
-                           Floats otherwise) {
-    return Floats(Intrinsics<Machine>::load_first(from, count, otherwise));
-  }
-  static void store(float *to, Floats value) { value.store_unaligned(to); }
-  static void store_first(float *to, std::size_t count, Floats value) {
-    Intrinsics<Machine>::store_first(to, count, value);
-  }
-  static void stream(float *to, Floats value) {
-    Intrinsics<Machine>::stream(to, value);
-  }
-  static void fence() { Intrinsics<Machine>::fence(); }
-  static void prefetch(const float *from) {
-    Intrinsics<Machine>::prefetch(from);
-  }
-
-  static Floats multiply_add(Floats a, Floats b, Floats c) {
-    return Floats(Intrinsics<Machine>::multiply_add(a, b, c));
-  }
-
-  static Doubles widen(Floats value) {
-    return {Double(Intrinsics<Machine>::widen_low(value)),
-            Double(Intrinsics<Machine>::widen_high(value))};
-  }
-  static Double widen_folded(Floats value) {
-    return Double(Intrinsics<Machine>::widen_folded(value));
-  }
-  static Doubles add(Doubles a, Doubles b) {
-    return {a.low + b.low, a.high + b.high};
-  }
-  static Double fold(Doubles value) { return value.low + value.high; }
-
-  template <std::size_t rows>
-  static void sum_rows(const Double (&lanes)[rows], double (&sums)[rows]) {
-    if constexpr (rows == 8 && width > 4) {
-      typename Intrinsics<Machine>::Double row[rows];
-      for (std::size_t r = 0; r < rows; ++r) {
-        row[r] = lanes[r];
-      }
-      Intrinsics<Machine>::sum_eight_rows(row, sums);
-    } else {
-      for (std::size_t r = 0; r < rows; ++r) {
-        sums[r] = Intrinsics<Machine>::sum(lanes[r]);
-      }
+    static Floats broadcast(float value) { return Floats(value); }
+    static Floats load(const float *from) { return Floats::load_unaligned(from); }
+    static Floats load_first(const float *from, std::size_t count, Floats otherwise) {
+        return Floats(Intrinsics<Machine>::load_first(from, count, otherwise));
     }
-  }
+    static void store(float *to, Floats value) { value.store_unaligned(to); }
+    static void store_first(float *to, std::size_t count, Floats value) {
+        Intrinsics<Machine>::store_first(to, count, value);
+    }
+    static void stream(float *to, Floats value) { Intrinsics<Machine>::stream(to, value); }
+    static void fence() { Intrinsics<Machine>::fence(); }
+    static void prefetch(const float *from) { Intrinsics<Machine>::prefetch(from); }
+
+    static Floats multiply_add(Floats a, Floats b, Floats c) {
+        return Floats(Intrinsics<Machine>::multiply_add(a, b, c));
+    }
+
+    static Doubles widen(Floats value) {
+        return {Double(Intrinsics<Machine>::widen_low(value)), Double(Intrinsics<Machine>::widen_high(value))};
+    }
+    static Double widen_folded(Floats value) { return Double(Intrinsics<Machine>::widen_folded(value)); }
+    static Doubles add(Doubles a, Doubles b) { return {a.low + b.low, a.high + b.high}; }
+    static Double fold(Doubles value) { return value.low + value.high; }
+
+    template <std::size_t rows>
+    static void sum_rows(const Double (&lanes)[rows], double (&sums)[rows]) {
+        if constexpr (rows == 8 && width > 4) {
+            typename Intrinsics<Machine>::Double row[rows];
+            for (std::size_t r = 0; r < rows; ++r) {
+                row[r] = lanes[r];
+            }
+            Intrinsics<Machine>::sum_eight_rows(row, sums);
+        } else {
+            for (std::size_t r = 0; r < rows; ++r) {
+                sums[r] = Intrinsics<Machine>::sum(lanes[r]);
+            }
+        }
+    }
 };
 
 } // namespace
