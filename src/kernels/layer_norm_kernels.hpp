@@ -58,7 +58,7 @@ template <class V>
                                                         std::size_t rows) {
     for (std::size_t row = first; row < first + rows; ++row) {
         const RowStarts<1> x = {{range.x + row * range.x_stride}};
-        const RowStatistics<1> statistics = row_statistics<V>(x, range.columns, range.epsilon);
+        const RowStatistics<1> statistics = row_statistics<V, AnyBlock<V>>(x, range.columns, range.epsilon);
         if (statistics.is_ordinary(0)) {
             normalize_group<V, InCache, 1>(range, row, statistics);
         } else {
@@ -68,13 +68,13 @@ template <class V>
     }
 }
 
-template <class V, class Data, std::size_t rows>
+template <class V, class Data, class Block, std::size_t rows>
 [[gnu::always_inline]] inline void layer_norm_group(const LayerNormRows &range, std::size_t first) {
     RowStarts<rows> x;
     for (std::size_t r = 0; r < rows; ++r) {
         x.at[r] = range.x + (first + r) * range.x_stride;
     }
-    const RowStatistics<rows> statistics = row_statistics<V>(x, range.columns, range.epsilon);
+    const RowStatistics<rows> statistics = row_statistics<V, Block>(x, range.columns, range.epsilon);
     bool all_ordinary = true;
     for (std::size_t r = 0; r < rows; ++r) {
         all_ordinary = all_ordinary && statistics.is_ordinary(r);
@@ -86,29 +86,32 @@ template <class V, class Data, std::size_t rows>
     }
 }
 
-template <class V, class Data, std::size_t rows>
+template <class V, class Data, class Block, std::size_t rows>
 void layer_norm_groups(const LayerNormRows &range) {
     std::size_t row = 0;
     for (; range.rows - row >= rows; row += rows) {
-        layer_norm_group<V, Data, rows>(range, row);
+        layer_norm_group<V, Data, Block, rows>(range, row);
     }
     for (; row < range.rows; ++row) {
-        layer_norm_group<V, Data, 1>(range, row);
+        layer_norm_group<V, Data, AnyBlock<V>, 1>(range, row);
     }
 }
 
-// As many rows at once as leave room in L1: short rows gain from each other's latency, long ones from sharing gamma and
-// beta, and the longest fill the caches alone.
+// As many rows at once as leave room in L1: short rows gain from each other's latency, long ones from sharing gamma
+// and beta, and the longest fill the caches alone.
 template <class V, class Data>
 void layer_norm_by_width(const LayerNormRows &range) {
-    if (range.columns <= 512) {
-        layer_norm_groups<V, Data, 8>(range);
+    if (range.columns <= quad_columns) {
+        with_vectors(range.columns,
+                     [&](auto vectors) { layer_norm_groups<V, Data, ShortBlock<V, vectors>, 8>(range); });
+    } else if (range.columns <= 512) {
+        layer_norm_groups<V, Data, AnyBlock<V>, 8>(range);
     } else if (range.columns <= 1024) {
-        layer_norm_groups<V, Data, 4>(range);
+        layer_norm_groups<V, Data, AnyBlock<V>, 4>(range);
     } else if (range.columns <= 16384) {
-        layer_norm_groups<V, Data, 2>(range);
+        layer_norm_groups<V, Data, AnyBlock<V>, 2>(range);
     } else {
-        layer_norm_groups<V, Data, 1>(range);
+        layer_norm_groups<V, Data, AnyBlock<V>, 1>(range);
     }
 }
 

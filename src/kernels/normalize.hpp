@@ -83,13 +83,17 @@ struct Normalizer {
     [[gnu::always_inline]] void whole(const Segment<rows> &s, std::size_t j) const {
         const typename V::Floats gamma = V::load(s.gamma + j);
         const typename V::Floats beta = V::load(s.beta + j);
+        // All loads before all stores: a store to one row's y could look like one to another row's x, 4 KiB on.
+        typename V::Floats y[rows];
         for (std::size_t r = 0; r < rows; ++r) {
-            const typename V::Floats y = apply(r, V::load(s.x[r] + j), gamma, beta);
+            y[r] = apply(r, V::load(s.x[r] + j), gamma, beta);
+        }
+        for (std::size_t r = 0; r < rows; ++r) {
             if constexpr (Data::streaming) {
                 V::prefetch(s.next[r] + j);
-                V::stream(s.y[r] + j, y);
+                V::stream(s.y[r] + j, y[r]);
             } else {
-                V::store(s.y[r] + j, y);
+                V::store(s.y[r] + j, y[r]);
             }
         }
     }

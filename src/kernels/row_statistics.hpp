@@ -13,6 +13,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <type_traits>
 
 namespace simdnorm {
 namespace {
@@ -142,56 +143,20 @@ template <class V>
     return Sums<V>(Quad<V, quad_vectors>::load_whole(x, lane_count) - pivot);
 }
 
-// Calls use(quad) on the first `columns` of a quad, 0 < columns <= 128, for the group of lanes `g` that begins at x.
-template <class V, class Use>
-[[gnu::always_inline]] inline auto with_part_of_quad(const float *x, std::size_t columns, std::size_t g,
-                                                     typename V::Floats otherwise, const Use &use) {
-    const std::size_t whole = (columns - 1) / lane_count;
-    const std::size_t last = elements_in_group<V>(columns - whole * lane_count, g);
-    switch (whole) {
+// Calls use(n) with n the number of vectors, as a constant, that hold the first `columns` of a quad, 0 < columns <=
+// 128.
+template <class Use>
+[[gnu::always_inline]] inline auto with_vectors(std::size_t columns, const Use &use) {
+    switch ((columns - 1) / lane_count) {
     case 0:
-        return use(Quad<V, 1>::load(x, last, otherwise));
+        return use(std::integral_constant<std::size_t, 1>());
     case 1:
-        return use(Quad<V, 2>::load(x, last, otherwise));
+        return use(std::integral_constant<std::size_t, 2>());
     case 2:
-        return use(Quad<V, 3>::load(x, last, otherwise));
+        return use(std::integral_constant<std::size_t, 3>());
     default:
-        return use(Quad<V, 4>::load(x, last, otherwise));
+        return use(std::integral_constant<std::size_t, 4>());
     }
-}
-
-template <class V>
-[[gnu::always_inline]] inline Sums<V> sum_part_of_quad(const float *x, std::size_t columns, std::size_t g,
-                                                       typename V::Floats pivot) {
-    return with_part_of_quad<V>(x, columns, g, pivot, [pivot](const auto &quad) { return Sums<V>(quad - pivot); });
-}
-
-// The first `columns` of a chunk, 0 < columns <= 512.
-template <class V>
-[[gnu::always_inline]] inline Sums<V> sum_part_of_chunk(const float *x, std::size_t columns, std::size_t g,
-                                                        typename V::Floats pivot) {
-    const float *lane = x + g * V::width;
-    const std::size_t whole = (columns - 1) / quad_columns;
-    const Sums<V> last = sum_part_of_quad<V>(lane + whole * quad_columns, columns - whole * quad_columns, g, pivot);
-    if (whole == 0) {
-        return last;
-    }
-    const Sums<V> first = sum_quad<V>(lane, pivot);
-    if (whole == 1) {
-        return first + last;
-    }
-    const Sums<V> pair = first + sum_quad<V>(lane + quad_columns, pivot);
-    if (whole == 2) {
-        return pair + last;
-    }
-    return pair + (sum_quad<V>(lane + 2 * quad_columns, pivot) + last);
-}
-
-template <class V>
-[[gnu::always_inline]] inline Sums<V> sum_chunk(const float *x, std::size_t g, typename V::Floats pivot) {
-    const float *lane = x + g * V::width;
-    return (sum_quad<V>(lane, pivot) + sum_quad<V>(lane + quad_columns, pivot)) +
-           (sum_quad<V>(lane + 2 * quad_columns, pivot) + sum_quad<V>(lane + 3 * quad_columns, pivot));
 }
 
 // Lanes of both sums of a block, not yet added together.
@@ -201,47 +166,121 @@ struct BlockSums {
     typename V::Double squares;
 };
 
-// A block of one quad: its lanes have two levels of single precision left.
-template <class V>
-[[gnu::always_inline]] inline BlockSums<V> sum_short_block(const float *x, std::size_t columns, float pivot) {
-    const typename V::Floats k = V::broadcast(pivot);
-    FloatLanes<V> differences;
-    FloatLanes<V> squares;
-    for (std::size_t g = 0; g < groups<V>; ++g) {
-        const Sums<V> sums = sum_part_of_quad<V>(x + g * V::width, columns, g, k);
-        differences.group[g] = sums.differences;
-        squares.group[g] = sums.squares;
+// A block of one quad, that is of up to 128 columns in so many vectors. Its lanes have two levels of single precision
+// left for the tree over the lanes.
+template <class V, std::size_t vectors>
+struct ShortBlock {
+    // The sum of the elements that the pivot is the mean of: all of them.
+    [[gnu::always_inline]] static typename V::Double sample(const float *x, std::size_t columns) {
+        FloatLanes<V> sums;
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            sums.group[g] = quad(x, columns, g, V::broadcast(0.0F)).sum();
+        }
+        return fold(sums);
     }
-    return {fold(differences), fold(squares)};
-}
+
+    [[gnu::always_inline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
+        const typename V::Floats k = V::broadcast(pivot);
+        FloatLanes<V> differences;
+        FloatLanes<V> squares;
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            const Sums<V> sums(quad(x, columns, g, k) - k);
+            differences.group[g] = sums.differences;
+            squares.group[g] = sums.squares;
+        }
+        return {fold(differences), fold(squares)};
+    }
+
+    [[gnu::always_inline]] static Quad<V, vectors> quad(const float *x, std::size_t columns, std::size_t g,
+                                                        typename V::Floats otherwise) {
+        const std::size_t last = elements_in_group<V>(columns - (vectors - 1) * lane_count, g);
+        return Quad<V, vectors>::load(x + g * V::width, last, otherwise);
+    }
+};
 
 template <class V>
-[[gnu::always_inline]] inline BlockSums<V> sum_long_block(const float *x, std::size_t columns, float pivot) {
-    const typename V::Floats k = V::broadcast(pivot);
-    DoubleLanes<V> differences;
-    DoubleLanes<V> squares;
-    std::size_t done = 0;
-    for (; columns - done > chunk_columns; done += chunk_columns) {
+struct LongBlock {
+    // The sum of the elements that the pivot is the mean of: four vectors spread over the block.
+    [[gnu::always_inline]] static typename V::Double sample(const float *x, std::size_t columns) {
+        const std::size_t step = columns / quad_columns * lane_count;
+        FloatLanes<V> sums;
         for (std::size_t g = 0; g < groups<V>; ++g) {
-            const Sums<V> sums = sum_chunk<V>(x + done, g, k);
+            sums.group[g] = Quad<V, quad_vectors>::load_whole(x + g * V::width, step).sum();
+        }
+        return fold(sums);
+    }
+
+    [[gnu::always_inline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
+        const typename V::Floats k = V::broadcast(pivot);
+        DoubleLanes<V> differences;
+        DoubleLanes<V> squares;
+        std::size_t done = 0;
+        for (; columns - done > chunk_columns; done += chunk_columns) {
+            for (std::size_t g = 0; g < groups<V>; ++g) {
+                const Sums<V> sums = whole_chunk(x + done + g * V::width, k);
+                differences.add(g, sums.differences);
+                squares.add(g, sums.squares);
+            }
+        }
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            const Sums<V> sums = last_chunk(x + done + g * V::width, columns - done, g, k);
             differences.add(g, sums.differences);
             squares.add(g, sums.squares);
         }
+        return {fold(differences), fold(squares)};
     }
-    for (std::size_t g = 0; g < groups<V>; ++g) {
-        const Sums<V> sums = sum_part_of_chunk<V>(x + done, columns - done, g, k);
-        differences.add(g, sums.differences);
-        squares.add(g, sums.squares);
-    }
-    return {fold(differences), fold(squares)};
-}
 
-// Not inlined, one copy for every number of rows and kind of store: inlining gains nothing and costs minutes of
-// building.
+    [[gnu::always_inline]] static Sums<V> whole_chunk(const float *lane, typename V::Floats pivot) {
+        return (sum_quad<V>(lane, pivot) + sum_quad<V>(lane + quad_columns, pivot)) +
+               (sum_quad<V>(lane + 2 * quad_columns, pivot) + sum_quad<V>(lane + 3 * quad_columns, pivot));
+    }
+
+    // The first `columns` of a chunk, 0 < columns <= 512, in the same tree without what is missing.
+    [[gnu::always_inline]] static Sums<V> last_chunk(const float *lane, std::size_t columns, std::size_t g,
+                                                     typename V::Floats pivot) {
+        const std::size_t whole = (columns - 1) / quad_columns;
+        const Sums<V> last = last_quad(lane + whole * quad_columns, columns - whole * quad_columns, g, pivot);
+        if (whole == 0) {
+            return last;
+        }
+        const Sums<V> first = sum_quad<V>(lane, pivot);
+        if (whole == 1) {
+            return first + last;
+        }
+        const Sums<V> pair = first + sum_quad<V>(lane + quad_columns, pivot);
+        if (whole == 2) {
+            return pair + last;
+        }
+        return pair + (sum_quad<V>(lane + 2 * quad_columns, pivot) + last);
+    }
+
+    [[gnu::always_inline]] static Sums<V> last_quad(const float *lane, std::size_t columns, std::size_t g,
+                                                    typename V::Floats pivot) {
+        return with_vectors(columns, [&](auto vectors) {
+            const std::size_t last = elements_in_group<V>(columns - (vectors - 1) * lane_count, g);
+            return Sums<V>(Quad<V, vectors>::load(lane, last, pivot) - pivot);
+        });
+    }
+};
+
+// A block of any length. Not inlined: one copy serves every number of rows and kind of store, and building takes
+// seconds instead of minutes.
 template <class V>
-[[gnu::noinline]] BlockSums<V> sum_block(const float *x, std::size_t columns, float pivot) {
-    return columns <= quad_columns ? sum_short_block<V>(x, columns, pivot) : sum_long_block<V>(x, columns, pivot);
-}
+struct AnyBlock {
+    [[gnu::noinline]] static typename V::Double sample(const float *x, std::size_t columns) {
+        if (columns > quad_columns) {
+            return LongBlock<V>::sample(x, columns);
+        }
+        return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>::sample(x, columns); });
+    }
+
+    [[gnu::noinline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
+        if (columns > quad_columns) {
+            return LongBlock<V>::sum(x, columns, pivot);
+        }
+        return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>::sum(x, columns, pivot); });
+    }
+};
 
 // Where `rows` rows begin, or pieces of them.
 template <std::size_t rows>
@@ -255,13 +294,13 @@ struct CentredSums {
     double squares[rows];
 };
 
-template <class V, std::size_t rows>
+template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline CentredSums<rows> centred_sums(const RowStarts<rows> &x, std::size_t columns,
                                                              const float (&pivot)[rows]) {
     typename V::Double differences[rows];
     typename V::Double squares[rows];
     for (std::size_t r = 0; r < rows; ++r) {
-        const BlockSums<V> sums = sum_block<V>(x.at[r], columns, pivot[r]);
+        const BlockSums<V> sums = Block::sum(x.at[r], columns, pivot[r]);
         differences[r] = sums.differences;
         squares[r] = sums.squares;
     }
@@ -271,29 +310,11 @@ template <class V, std::size_t rows>
     return sums;
 }
 
-// The lanes of the elements that a block's pivot is the mean of: all of a short block, else 128 spread over it.
-template <class V>
-[[gnu::noinline]] typename V::Double sample_lanes(const float *x, std::size_t columns) {
-    FloatLanes<V> sums;
-    if (columns < quad_columns) {
-        for (std::size_t g = 0; g < groups<V>; ++g) {
-            sums.group[g] = with_part_of_quad<V>(x + g * V::width, columns, g, V::broadcast(0.0F),
-                                                 [](const auto &quad) { return quad.sum(); });
-        }
-    } else {
-        const std::size_t step = columns / quad_columns * lane_count;
-        for (std::size_t g = 0; g < groups<V>; ++g) {
-            sums.group[g] = Quad<V, quad_vectors>::load_whole(x + g * V::width, step).sum();
-        }
-    }
-    return fold(sums);
-}
-
-template <class V, std::size_t rows>
+template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline void choose_pivots(const RowStarts<rows> &x, std::size_t columns, float (&pivot)[rows]) {
     typename V::Double lanes[rows];
     for (std::size_t r = 0; r < rows; ++r) {
-        lanes[r] = sample_lanes<V>(x.at[r], columns);
+        lanes[r] = Block::sample(x.at[r], columns);
     }
     double sums[rows];
     V::sum_rows(lanes, sums);
@@ -304,13 +325,14 @@ template <class V, std::size_t rows>
 }
 
 template <std::size_t rows>
-[[gnu::always_inline]] inline Moments<rows> moments_of(double count, const float (&pivot)[rows],
+[[gnu::always_inline]] inline Moments<rows> moments_of(std::size_t columns, const float (&pivot)[rows],
                                                        const CentredSums<rows> &sums) {
     Moments<rows> moments;
-    moments.count = count;
+    moments.count = static_cast<double>(columns);
+    const double scale = 1.0 / moments.count;
     for (std::size_t r = 0; r < rows; ++r) {
         moments.pivot[r] = pivot[r];
-        moments.offset[r] = sums.differences[r] / count;
+        moments.offset[r] = sums.differences[r] * scale;
         moments.squares[r] = sums.squares[r] - sums.differences[r] * moments.offset[r];
     }
     return moments;
@@ -325,18 +347,17 @@ template <std::size_t rows>
 template <class V>
 [[gnu::noinline, gnu::cold]] Moments<1> repeat_block(const float *x, std::size_t columns, double mean) {
     const float pivot[1] = {static_cast<float>(mean)};
-    return moments_of<1>(static_cast<double>(columns), pivot, centred_sums<V, 1>({{x}}, columns, pivot));
+    return moments_of<1>(columns, pivot, centred_sums<V, AnyBlock<V>, 1>({{x}}, columns, pivot));
 }
 
-template <class V, std::size_t rows>
+template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline Moments<rows> block_moments(const RowStarts<rows> &x, std::size_t columns) {
-    const auto count = static_cast<double>(columns);
     float pivot[rows];
-    choose_pivots<V>(x, columns, pivot);
-    const CentredSums<rows> sums = centred_sums<V>(x, columns, pivot);
-    Moments<rows> moments = moments_of<rows>(count, pivot, sums);
+    choose_pivots<V, Block>(x, columns, pivot);
+    const CentredSums<rows> sums = centred_sums<V, Block>(x, columns, pivot);
+    Moments<rows> moments = moments_of<rows>(columns, pivot, sums);
     for (std::size_t r = 0; r < rows; ++r) {
-        if (is_poor_pivot(count, sums, r)) [[unlikely]] {
+        if (is_poor_pivot(moments.count, sums, r)) [[unlikely]] {
             const Moments<1> again = repeat_block<V>(x.at[r], columns, pivot[r] + moments.offset[r]);
             moments.pivot[r] = again.pivot[0];
             moments.offset[r] = again.offset[0];
@@ -346,14 +367,14 @@ template <class V, std::size_t rows>
     return moments;
 }
 
-template <class V, std::size_t rows>
+template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline Moments<rows> row_moments(RowStarts<rows> x, std::size_t columns) {
-    Moments<rows> moments = block_moments<V>(x, smaller(columns, block_columns));
+    Moments<rows> moments = block_moments<V, Block>(x, smaller(columns, block_columns));
     for (std::size_t done = block_columns; done < columns; done += block_columns) {
         for (std::size_t r = 0; r < rows; ++r) {
             x.at[r] += block_columns;
         }
-        merge(moments, block_moments<V>(x, smaller(columns - done, block_columns)));
+        merge(moments, block_moments<V, Block>(x, smaller(columns - done, block_columns)));
     }
     return moments;
 }
@@ -373,22 +394,24 @@ struct RowStatistics {
     }
 };
 
-template <class V, std::size_t rows>
+template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline RowStatistics<rows> row_statistics(const RowStarts<rows> &x, std::size_t columns,
                                                                  double epsilon) {
-    const Moments<rows> moments = row_moments<V>(x, columns);
+    const Moments<rows> moments = row_moments<V, Block>(x, columns);
+    const double scale = 1.0 / moments.count;
     RowStatistics<rows> statistics;
     for (std::size_t r = 0; r < rows; ++r) {
-        statistics.variance[r] = moments.squares[r] / moments.count + epsilon;
+        statistics.variance[r] = moments.squares[r] * scale + epsilon;
     }
+    double rstd[rows];
+    V::inverse_square_roots(statistics.variance, rstd);
     for (std::size_t r = 0; r < rows; ++r) {
         const double pivot = moments.pivot[r];
         const auto mean = static_cast<float>(pivot + moments.offset[r]);
         const auto low = static_cast<float>((pivot - static_cast<double>(mean)) + moments.offset[r]);
-        const auto rstd = static_cast<float>(1.0 / std::sqrt(statistics.variance[r]));
         statistics.mean[r] = mean;
-        statistics.rstd[r] = rstd;
-        statistics.shift[r] = -(low * rstd);
+        statistics.rstd[r] = static_cast<float>(rstd[r]);
+        statistics.shift[r] = -(low * statistics.rstd[r]);
     }
     return statistics;
 }

@@ -42,6 +42,13 @@ struct ScalarVector {
             sums[r] = lanes[r];
         }
     }
+
+    template <std::size_t rows>
+    static void inverse_square_roots(const double (&values)[rows], double (&results)[rows]) {
+        for (std::size_t r = 0; r < rows; ++r) {
+            results[r] = 1.0 / std::sqrt(values[r]);
+        }
+    }
 };
 
 } // namespace

@@ -15,6 +15,7 @@
 
 #include <xsimd/xsimd.hpp>
 
+#include <cmath>
 #include <cstddef>
 
 namespace simdnorm {
@@ -205,6 +206,20 @@ struct Vector {
         } else {
             for (std::size_t r = 0; r < rows; ++r) {
                 sums[r] = Intrinsics<Machine>::sum(lanes[r]);
+            }
+        }
+    }
+
+    // A true square root and a true division, never an estimate.
+    template <std::size_t rows>
+    static void inverse_square_roots(const double (&values)[rows], double (&results)[rows]) {
+        if constexpr (rows % Double::size == 0) {
+            for (std::size_t r = 0; r < rows; r += Double::size) {
+                (Double(1.0) / xsimd::sqrt(Double::load_unaligned(values + r))).store_unaligned(results + r);
+            }
+        } else {
+            for (std::size_t r = 0; r < rows; ++r) {
+                results[r] = 1.0 / std::sqrt(values[r]);
             }
         }
     }
