@@ -101,7 +101,9 @@ void layer_norm_groups(const LayerNormRows &range) {
 // and beta, and the longest fill the caches alone.
 template <class V, class Data>
 void layer_norm_by_width(const LayerNormRows &range) {
-    if (range.columns <= quad_columns) {
+    if constexpr (V::width == 1) {
+        layer_norm_groups<V, Data, AnyBlock<V>, 1>(range); // nothing to share or to fill
+    } else if (range.columns <= quad_columns) {
         with_vectors(range.columns,
                      [&](auto vectors) { layer_norm_groups<V, Data, ShortBlock<V, vectors>, 8>(range); });
     } else if (range.columns <= 512) {
