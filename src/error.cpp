@@ -1,5 +1,7 @@
 #include "error.hpp"
 
+#include "floating_point_environment.hpp"
+
 #include <cstdarg>
 #include <cstdio>
 
@@ -12,6 +14,7 @@ thread_local char last_error[512] = "";
 } // namespace
 
 simdnorm_status fail(simdnorm_status status, const char *format, ...) {
+    const DefaultFloatingPointEnvironment environment; // printing a number may raise flags
     va_list values;
     va_start(values, format);
     std::vsnprintf(last_error, sizeof last_error, format, values);

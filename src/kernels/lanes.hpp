@@ -5,6 +5,7 @@
 // lanes are added together in the one tree below: hence the same bits everywhere.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 
 #ifdef __FAST_MATH__
@@ -86,6 +87,22 @@ template <class V>
         return V::fold(wide[0]);
     }
 }
+
+// Arithmetic on one double of each row, one row at a time; the interface of V::Rows<n>, which does `width` rows at
+// once. Written out rather than left to the compiler's vectoriser: GCC 12's takes rounding to float and back for
+// nothing.
+struct OneRow {
+    using Value = double;
+    static constexpr std::size_t width = 1;
+
+    static Value broadcast(double value) { return value; }
+    static Value load(const double *from) { return *from; }
+    static Value load(const float *from) { return *from; }
+    static void store(double *to, Value value) { *to = value; }
+    static void store(float *to, Value value) { *to = static_cast<float>(value); }
+    static Value square_root(Value value) { return std::sqrt(value); }
+    static bool all_at_most(Value a, Value b) { return a <= b; }
+};
 
 } // namespace
 } // namespace simdnorm

@@ -59,7 +59,7 @@ template <class V>
     for (std::size_t row = first; row < first + rows; ++row) {
         const RowStarts<1> x = {{range.x + row * range.x_stride}};
         const RowStatistics<1> statistics = row_statistics<V, AnyBlock<V>>(x, range.columns, range.epsilon);
-        if (statistics.is_ordinary(0)) {
+        if (statistics.template are_ordinary<V>()) {
             normalize_group<V, InCache, 1>(range, row, statistics);
         } else {
             const MeanAndRstd extreme = normalize_extreme_row(range, row);
@@ -75,11 +75,7 @@ template <class V, class Data, class Block, std::size_t rows>
         x.at[r] = range.x + (first + r) * range.x_stride;
     }
     const RowStatistics<rows> statistics = row_statistics<V, Block>(x, range.columns, range.epsilon);
-    bool all_ordinary = true;
-    for (std::size_t r = 0; r < rows; ++r) {
-        all_ordinary = all_ordinary && statistics.is_ordinary(r);
-    }
-    if (all_ordinary) [[likely]] {
+    if (statistics.template are_ordinary<V>()) [[likely]] {
         normalize_group<V, Data, Data::streaming ? 1 : smaller(rows, V::rows_per_pass)>(range, first, statistics);
     } else {
         layer_norm_one_by_one<V>(range, first, rows);

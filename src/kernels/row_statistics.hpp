@@ -46,16 +46,18 @@ struct Moments {
 };
 
 // Welford's update for two sets of elements (Chan, Golub and LeVeque).
-template <std::size_t rows>
+template <class V, std::size_t rows>
 [[gnu::always_inline]] inline void merge(Moments<rows> &a, const Moments<rows> &b) {
+    using R = typename V::template Rows<rows>;
     const double count = a.count + b.count;
-    const double weight = b.count / count;
-    for (std::size_t r = 0; r < rows; ++r) {
-        const double pivots = static_cast<double>(b.pivot[r]) - static_cast<double>(a.pivot[r]);
-        const double distance = pivots + (b.offset[r] - a.offset[r]);
-        const double shift = distance * weight;
-        a.offset[r] += shift;
-        a.squares[r] += b.squares[r] + distance * shift * a.count;
+    const auto weight = R::broadcast(b.count / count);
+    const auto a_count = R::broadcast(a.count);
+    for (std::size_t r = 0; r < rows; r += R::width) {
+        const auto offset = R::load(a.offset + r);
+        const auto distance = (R::load(b.pivot + r) - R::load(a.pivot + r)) + (R::load(b.offset + r) - offset);
+        const auto shift = distance * weight;
+        R::store(a.offset + r, offset + shift);
+        R::store(a.squares + r, R::load(a.squares + r) + (R::load(b.squares + r) + distance * shift * a_count));
     }
     a.count = count;
 }
@@ -318,36 +320,61 @@ template <class V, class Block, std::size_t rows>
     }
     double sums[rows];
     V::sum_rows(lanes, sums);
-    const double scale = 1.0 / static_cast<double>(smaller(columns, quad_columns));
-    for (std::size_t r = 0; r < rows; ++r) {
-        pivot[r] = static_cast<float>(sums[r] * scale);
+    using R = typename V::template Rows<rows>;
+    const auto scale = R::broadcast(1.0 / static_cast<double>(smaller(columns, quad_columns)));
+    for (std::size_t r = 0; r < rows; r += R::width) {
+        R::store(pivot + r, R::load(sums + r) * scale);
     }
 }
 
-template <std::size_t rows>
+template <class V, std::size_t rows>
 [[gnu::always_inline]] inline Moments<rows> moments_of(std::size_t columns, const float (&pivot)[rows],
                                                        const CentredSums<rows> &sums) {
+    using R = typename V::template Rows<rows>;
     Moments<rows> moments;
     moments.count = static_cast<double>(columns);
-    const double scale = 1.0 / moments.count;
+    const auto scale = R::broadcast(1.0 / moments.count);
+    for (std::size_t r = 0; r < rows; r += R::width) {
+        const auto differences = R::load(sums.differences + r);
+        const auto offset = differences * scale;
+        R::store(moments.offset + r, offset);
+        R::store(moments.squares + r, R::load(sums.squares + r) - differences * offset);
+    }
     for (std::size_t r = 0; r < rows; ++r) {
         moments.pivot[r] = pivot[r];
-        moments.offset[r] = sums.differences[r] * scale;
-        moments.squares[r] = sums.squares[r] - sums.differences[r] * moments.offset[r];
     }
     return moments;
 }
 
-template <std::size_t rows>
-[[gnu::always_inline]] inline bool is_poor_pivot(double count, const CentredSums<rows> &sums, std::size_t r) {
-    return sums.differences[r] * sums.differences[r] * pivot_tolerance > count * sums.squares[r];
+// NaNs count as poor too; looking again does them no harm.
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline bool has_poor_pivot(const CentredSums<rows> &sums, double count) {
+    using R = typename V::template Rows<rows>;
+    const auto limit = R::broadcast(count / pivot_tolerance);
+    bool good = true;
+    for (std::size_t r = 0; r < rows; r += R::width) {
+        const auto differences = R::load(sums.differences + r);
+        good = good && R::all_at_most(differences * differences, limit * R::load(sums.squares + r));
+    }
+    return !good;
 }
 
-// A block whose pivot turned out poor, again around the mean that the first sums tell.
-template <class V>
-[[gnu::noinline, gnu::cold]] Moments<1> repeat_block(const float *x, std::size_t columns, double mean) {
-    const float pivot[1] = {static_cast<float>(mean)};
-    return moments_of<1>(columns, pivot, centred_sums<V, AnyBlock<V>, 1>({{x}}, columns, pivot));
+// Sums again those rows whose pivot turned out poor, around the mean that the first sums tell.
+template <class V, std::size_t rows>
+[[gnu::noinline, gnu::cold]] void mend_poor_pivots(const RowStarts<rows> &x, std::size_t columns,
+                                                   const CentredSums<rows> &sums, Moments<rows> &moments) {
+    for (std::size_t r = 0; r < rows; ++r) {
+        const CentredSums<1> sum = {{sums.differences[r]}, {sums.squares[r]}};
+        if (!has_poor_pivot<V, 1>(sum, moments.count)) {
+            continue;
+        }
+        const float pivot[1] = {static_cast<float>(moments.pivot[r] + moments.offset[r])};
+        const Moments<1> again =
+            moments_of<V, 1>(columns, pivot, centred_sums<V, AnyBlock<V>, 1>({{x.at[r]}}, columns, pivot));
+        moments.pivot[r] = again.pivot[0];
+        moments.offset[r] = again.offset[0];
+        moments.squares[r] = again.squares[0];
+    }
 }
 
 template <class V, class Block, std::size_t rows>
@@ -355,14 +382,9 @@ template <class V, class Block, std::size_t rows>
     float pivot[rows];
     choose_pivots<V, Block>(x, columns, pivot);
     const CentredSums<rows> sums = centred_sums<V, Block>(x, columns, pivot);
-    Moments<rows> moments = moments_of<rows>(columns, pivot, sums);
-    for (std::size_t r = 0; r < rows; ++r) {
-        if (is_poor_pivot(moments.count, sums, r)) [[unlikely]] {
-            const Moments<1> again = repeat_block<V>(x.at[r], columns, pivot[r] + moments.offset[r]);
-            moments.pivot[r] = again.pivot[0];
-            moments.offset[r] = again.offset[0];
-            moments.squares[r] = again.squares[0];
-        }
+    Moments<rows> moments = moments_of<V>(columns, pivot, sums);
+    if (has_poor_pivot<V>(sums, moments.count)) [[unlikely]] {
+        mend_poor_pivots<V>(x, columns, sums, moments);
     }
     return moments;
 }
@@ -374,7 +396,7 @@ template <class V, class Block, std::size_t rows>
         for (std::size_t r = 0; r < rows; ++r) {
             x.at[r] += block_columns;
         }
-        merge(moments, block_moments<V, Block>(x, smaller(columns - done, block_columns)));
+        merge<V>(moments, block_moments<V, Block>(x, smaller(columns - done, block_columns)));
     }
     return moments;
 }
@@ -388,30 +410,37 @@ struct RowStatistics {
     float shift[rows];
     double variance[rows]; // with epsilon
 
-    // Whether single precision can hold the row: it is finite, its squares did not underflow, its spread is moderate.
-    [[gnu::always_inline]] bool is_ordinary(std::size_t r) const {
-        return variance[r] >= least_ordinary_variance && variance[r] <= greatest_ordinary_variance;
+    // Whether single precision can hold all the rows: finite, squares that did not underflow, a moderate spread.
+    template <class V>
+    [[gnu::always_inline]] bool are_ordinary() const {
+        using R = typename V::template Rows<rows>;
+        bool ordinary = true;
+        for (std::size_t r = 0; r < rows; r += R::width) {
+            const auto value = R::load(variance + r);
+            ordinary = ordinary && R::all_at_most(R::broadcast(least_ordinary_variance), value) &&
+                       R::all_at_most(value, R::broadcast(greatest_ordinary_variance));
+        }
+        return ordinary;
     }
 };
 
 template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline RowStatistics<rows> row_statistics(const RowStarts<rows> &x, std::size_t columns,
                                                                  double epsilon) {
+    using R = typename V::template Rows<rows>;
     const Moments<rows> moments = row_moments<V, Block>(x, columns);
-    const double scale = 1.0 / moments.count;
+    const auto scale = R::broadcast(1.0 / moments.count);
     RowStatistics<rows> statistics;
-    for (std::size_t r = 0; r < rows; ++r) {
-        statistics.variance[r] = moments.squares[r] * scale + epsilon;
-    }
-    double rstd[rows];
-    V::inverse_square_roots(statistics.variance, rstd);
-    for (std::size_t r = 0; r < rows; ++r) {
-        const double pivot = moments.pivot[r];
-        const auto mean = static_cast<float>(pivot + moments.offset[r]);
-        const auto low = static_cast<float>((pivot - static_cast<double>(mean)) + moments.offset[r]);
-        statistics.mean[r] = mean;
-        statistics.rstd[r] = static_cast<float>(rstd[r]);
-        statistics.shift[r] = -(low * statistics.rstd[r]);
+    for (std::size_t r = 0; r < rows; r += R::width) {
+        const auto variance = R::load(moments.squares + r) * scale + R::broadcast(epsilon);
+        R::store(statistics.variance + r, variance);
+        R::store(statistics.rstd + r, R::broadcast(1.0) / R::square_root(variance));
+
+        const auto pivot = R::load(moments.pivot + r);
+        const auto offset = R::load(moments.offset + r);
+        R::store(statistics.mean + r, pivot + offset);
+        const auto negative_low = (R::load(statistics.mean + r) - pivot) - offset;
+        R::store(statistics.shift + r, negative_low * R::load(statistics.rstd + r));
     }
     return statistics;
 }

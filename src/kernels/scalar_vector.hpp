@@ -2,6 +2,8 @@
 // other instruction set must reproduce to the bit.
 #pragma once
 
+#include "lanes.hpp"
+
 #include <cmath>
 #include <cstddef>
 
@@ -14,6 +16,9 @@ struct ScalarVector {
     using Double = double;
     static constexpr std::size_t width = 1;
     static constexpr std::size_t rows_per_pass = 1;
+
+    template <std::size_t rows>
+    using Rows = OneRow;
 
     static Floats broadcast(float value) { return value; }
     static Floats load(const float *from) { return *from; }
@@ -40,13 +45,6 @@ struct ScalarVector {
     static void sum_rows(const Double (&lanes)[rows], double (&sums)[rows]) {
         for (std::size_t r = 0; r < rows; ++r) {
             sums[r] = lanes[r];
-        }
-    }
-
-    template <std::size_t rows>
-    static void inverse_square_roots(const double (&values)[rows], double (&results)[rows]) {
-        for (std::size_t r = 0; r < rows; ++r) {
-            results[r] = 1.0 / std::sqrt(values[r]);
         }
     }
 };

@@ -13,10 +13,12 @@
 //     lanes: l takes l + width/2, and so on down to one
 #pragma once
 
+#include "lanes.hpp"
+
 #include <xsimd/xsimd.hpp>
 
-#include <cmath>
 #include <cstddef>
+#include <type_traits>
 
 namespace simdnorm {
 namespace {
@@ -46,6 +48,8 @@ struct Intrinsics<Avx512> {
     static void fence() { _mm_sfence(); }
     static void prefetch(const float *from) { _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1); }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+    static Double load_widened(const float *from) { return _mm512_cvtps_pd(_mm256_loadu_ps(from)); }
+    static void store_narrowed(float *to, Double value) { _mm256_storeu_ps(to, _mm512_cvtpd_ps(value)); }
     static Double widen_low(Floats value) { return _mm512_cvtps_pd(_mm512_castps512_ps256(value)); }
     static Double widen_high(Floats value) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(value, 1)); }
     // Lanes l and l + 8 added in single precision, then widened.
@@ -102,6 +106,8 @@ struct Intrinsics<Avx2> {
     static void fence() { _mm_sfence(); }
     static void prefetch(const float *from) { _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1); }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+    static Double load_widened(const float *from) { return _mm256_cvtps_pd(_mm_loadu_ps(from)); }
+    static void store_narrowed(float *to, Double value) { _mm_storeu_ps(to, _mm256_cvtpd_ps(value)); }
     static Double widen_low(Floats value) { return _mm256_cvtps_pd(_mm256_castps256_ps128(value)); }
     static Double widen_high(Floats value) { return _mm256_cvtps_pd(_mm256_extractf128_ps(value, 1)); }
     static double sum(Double value) {
@@ -153,12 +159,29 @@ struct Intrinsics<Neon> {
     static void fence() {}
     static void prefetch(const float *from) { __builtin_prefetch(from, 0, 2); }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
+    static Double load_widened(const float *from) { return vcvt_f64_f32(vld1_f32(from)); }
+    static void store_narrowed(float *to, Double value) { vst1_f32(to, vcvt_f32_f64(value)); }
     static Double widen_low(Floats value) { return vcvt_f64_f32(vget_low_f32(value)); }
     static Double widen_high(Floats value) { return vcvt_high_f64_f32(value); }
     static double sum(Double value) { return vgetq_lane_f64(value, 0) + vgetq_lane_f64(value, 1); }
 };
 
 #endif
+
+// OneRow's interface for as many rows as a vector holds. True square roots, never an estimate.
+template <class Machine>
+struct SeveralRows {
+    using Value = xsimd::batch<double, Machine>;
+    static constexpr std::size_t width = Value::size;
+
+    static Value broadcast(double value) { return Value(value); }
+    static Value load(const double *from) { return Value::load_unaligned(from); }
+    static Value load(const float *from) { return Value(Intrinsics<Machine>::load_widened(from)); }
+    static void store(double *to, Value value) { value.store_unaligned(to); }
+    static void store(float *to, Value value) { Intrinsics<Machine>::store_narrowed(to, value); }
+    static Value square_root(Value value) { return xsimd::sqrt(value); }
+    static bool all_at_most(Value a, Value b) { return xsimd::all(a <= b); }
+};
 
 template <class Machine>
 struct Vector {
@@ -170,6 +193,9 @@ struct Vector {
     };
     static constexpr std::size_t width = Floats::size;
     static constexpr std::size_t rows_per_pass = Intrinsics<Machine>::rows_per_pass;
+
+    template <std::size_t rows>
+    using Rows = std::conditional_t<rows % Double::size == 0, SeveralRows<Machine>, OneRow>;
 
     static Floats broadcast(float value) { return Floats(value); }
     static Floats load(const float *from) { return Floats::load_unaligned(from); }
@@ -206,20 +232,6 @@ struct Vector {
         } else {
             for (std::size_t r = 0; r < rows; ++r) {
                 sums[r] = Intrinsics<Machine>::sum(lanes[r]);
-            }
-        }
-    }
-
-    // A true square root and a true division, never an estimate.
-    template <std::size_t rows>
-    static void inverse_square_roots(const double (&values)[rows], double (&results)[rows]) {
-        if constexpr (rows % Double::size == 0) {
-            for (std::size_t r = 0; r < rows; r += Double::size) {
-                (Double(1.0) / xsimd::sqrt(Double::load_unaligned(values + r))).store_unaligned(results + r);
-            }
-        } else {
-            for (std::size_t r = 0; r < rows; ++r) {
-                results[r] = 1.0 / std::sqrt(values[r]);
             }
         }
     }

@@ -1,0 +1,101 @@
+#include "result_table.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <iomanip>
+#include <ostream>
+
+namespace bench {
+
+namespace {
+
+// simdnorm's columns are named after the instruction set, all others after the contender.
+std::string heading(const Contender &contender) {
+    return contender.kind == Kind::simdnorm ? contender.set : contender.name;
+}
+
+std::string number(double value, int digits) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.*f", digits, value);
+    return text;
+}
+
+std::string gigabytes(double bytes) {
+    return number(bytes * 1e-9, bytes < 10e9 ? 2 : 1);
+}
+
+std::string share(double part, double whole) {
+    return part > 0 && whole > 0 ? number(part / whole, 2) : "-";
+}
+
+// Markdown's mark for a column that is aligned to the right.
+std::string rule(std::size_t width) {
+    return std::string(width - 1, '-') + ":";
+}
+
+} // namespace
+
+void ResultTable::enter(const Measurement &measurement, double bytes_per_second) {
+    const std::string name = heading(measurement.contender);
+    if (std::find(headings_.begin(), headings_.end(), name) == headings_.end()) {
+        headings_.push_back(name);
+    }
+    Row &row = rows_[{measurement.shape.columns, measurement.shape.rows, measurement.threads}];
+    row.regime = measurement.shape.regime;
+    row.rates[name] = bytes_per_second;
+    switch (measurement.contender.kind) {
+    case Kind::simdnorm:
+        row.best = std::max(row.best, bytes_per_second);
+        break;
+    case Kind::plain_copy:
+        row.plain_copy = bytes_per_second;
+        break;
+    case Kind::streaming_copy:
+        row.streaming_copy = bytes_per_second;
+        break;
+    }
+}
+
+ResultTable::Cells ResultTable::header() const {
+    Cells cells = {"D", "N", "where", "threads"};
+    cells.insert(cells.end(), headings_.begin(), headings_.end());
+    cells.insert(cells.end(), {"best/copy", "best/stream", "as in"});
+    return cells;
+}
+
+ResultTable::Cells ResultTable::cells(const Key &key, const Row &row) const {
+    const auto [columns, rows, threads] = key;
+    Cells cells = {std::to_string(columns), std::to_string(rows), row.regime, std::to_string(threads)};
+    for (const std::string &name : headings_) {
+        const auto rate = row.rates.find(name);
+        cells.push_back(rate == row.rates.end() ? "-" : gigabytes(rate->second));
+    }
+    cells.push_back(share(row.best, row.plain_copy));
+    cells.push_back(share(row.best, row.streaming_copy));
+    cells.push_back(models_with(columns));
+    return cells;
+}
+
+void ResultTable::print(std::ostream &out) const {
+    std::vector<Cells> lines = {header()};
+    for (const auto &[key, row] : rows_) {
+        lines.push_back(cells(key, row));
+    }
+    std::vector<std::size_t> widths(lines.front().size(), 2); // a rule needs two characters
+    for (const Cells &line : lines) {
+        for (std::size_t i = 0; i < line.size(); ++i) {
+            widths[i] = std::max(widths[i], line[i].size());
+        }
+    }
+    Cells rules;
+    std::transform(widths.begin(), widths.end(), std::back_inserter(rules), rule);
+    lines.insert(lines.begin() + 1, rules);
+    for (const Cells &line : lines) {
+        for (std::size_t i = 0; i < line.size(); ++i) {
+            out << "| " << std::setw(static_cast<int>(widths[i])) << line[i] << ' ';
+        }
+        out << "|\n";
+    }
+}
+
+} // namespace bench

@@ -1,0 +1,28 @@
+# --benchmark_format=json must leave nothing but JSON on standard output, with every fact of a result in it.
+cmake_minimum_required(VERSION 3.25)
+
+execute_process(COMMAND ${BENCHMARK} --smoke --benchmark_format=json --benchmark_repetitions=2 --benchmark_filter=/D:33/
+  RESULT_VARIABLE result
+  OUTPUT_VARIABLE json
+  ERROR_VARIABLE errors)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "The benchmark ended with ${result}\n${errors}")
+endif()
+
+foreach(key IN ITEMS cpu compiler simdnorm_version automatic_instruction_set)
+  string(JSON ignored GET "${json}" context ${key})
+endforeach()
+string(JSON count LENGTH "${json}" benchmarks)
+if(count EQUAL 0)
+  message(FATAL_ERROR "No results")
+endif()
+math(EXPR last "${count} - 1")
+foreach(index RANGE ${last})
+  foreach(key IN ITEMS name N D num_threads bytes_per_second)
+    string(JSON ignored GET "${json}" benchmarks ${index} ${key})
+  endforeach()
+  string(JSON label GET "${json}" benchmarks ${index} label)
+  if(NOT label MATCHES "^pass=forward contender=[a-z]+ set=[a-z0-9]+ regime=(call|L1|L2|L3|memory)$")
+    message(FATAL_ERROR "Not a label: ${label}")
+  endif()
+endforeach()

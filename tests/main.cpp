@@ -1,0 +1,35 @@
+// Runs the tests of one executable; a failing test is followed by the command that replays it.
+#include "instruction_sets.hpp"
+#include "random.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+#include <utility>
+
+namespace {
+
+class PrintReplay : public testing::EmptyTestEventListener {
+  public:
+    explicit PrintReplay(std::string program) : program_(std::move(program)) {}
+
+    void OnTestEnd(const testing::TestInfo &test) override {
+        if (test.result()->Failed()) {
+            std::printf("replay: SIMDNORM_TEST_SEED=%llu %s%s --gtest_filter=%s.%s\n",
+                        static_cast<unsigned long long>(simdnorm_test::base_seed()), SIMDNORM_TEST_EMULATOR,
+                        program_.c_str(), test.test_suite_name(), test.name());
+        }
+    }
+
+  private:
+    std::string program_;
+};
+
+} // namespace
+
+int main(int argc, char **argv) {
+    testing::InitGoogleTest(&argc, argv);
+    testing::UnitTest::GetInstance()->listeners().Append(new PrintReplay(argv[0])); // owned by googletest from here on
+    return RUN_ALL_TESTS();
+}
