@@ -19,6 +19,8 @@ class DefaultFloatingPointEnvironment {
     ~DefaultFloatingPointEnvironment();
     DefaultFloatingPointEnvironment(const DefaultFloatingPointEnvironment &) = delete;
     DefaultFloatingPointEnvironment &operator=(const DefaultFloatingPointEnvironment &) = delete;
+    DefaultFloatingPointEnvironment(DefaultFloatingPointEnvironment &&) = delete;
+    DefaultFloatingPointEnvironment &operator=(DefaultFloatingPointEnvironment &&) = delete;
 
   private:
 #if defined(__x86_64__)

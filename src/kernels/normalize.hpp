@@ -18,8 +18,8 @@ constexpr std::size_t cache_line_columns = 64 / sizeof(float);
 // What stands for a gamma or beta left out: the same arithmetic as with arrays, hence the same bits.
 template <int value>
 struct Constants {
-    float of_columns[column_block];
-    constexpr Constants() : of_columns() {
+    float of_columns[column_block] = {};
+    constexpr Constants() {
         for (float &element : of_columns) {
             element = value;
         }

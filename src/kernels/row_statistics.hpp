@@ -130,10 +130,9 @@ struct Sums {
     typename V::Floats squares;
 
     template <std::size_t vectors>
-    [[gnu::always_inline]] explicit Sums(const Quad<V, vectors> &d) : differences(d.sum()), squares(d.squares()) {}
-
-    [[gnu::always_inline]] Sums(typename V::Floats differences_, typename V::Floats squares_)
-        : differences(differences_), squares(squares_) {}
+    [[gnu::always_inline]] static Sums of(const Quad<V, vectors> &d) {
+        return {d.sum(), d.squares()};
+    }
 
     [[gnu::always_inline]] friend Sums operator+(const Sums &a, const Sums &b) {
         return {a.differences + b.differences, a.squares + b.squares};
@@ -142,7 +141,7 @@ struct Sums {
 
 template <class V>
 [[gnu::always_inline]] inline Sums<V> sum_quad(const float *x, typename V::Floats pivot) {
-    return Sums<V>(Quad<V, quad_vectors>::load_whole(x, lane_count) - pivot);
+    return Sums<V>::of(Quad<V, quad_vectors>::load_whole(x, lane_count) - pivot);
 }
 
 // Calls use(n) with n the number of vectors, as a constant, that hold the first `columns` of a quad, 0 < columns <=
@@ -186,7 +185,7 @@ struct ShortBlock {
         FloatLanes<V> differences;
         FloatLanes<V> squares;
         for (std::size_t g = 0; g < groups<V>; ++g) {
-            const Sums<V> sums(quad(x, columns, g, k) - k);
+            const Sums<V> sums = Sums<V>::of(quad(x, columns, g, k) - k);
             differences.group[g] = sums.differences;
             squares.group[g] = sums.squares;
         }
@@ -260,7 +259,7 @@ struct LongBlock {
                                                     typename V::Floats pivot) {
         return with_vectors(columns, [&](auto vectors) {
             const std::size_t last = elements_in_group<V>(columns - (vectors - 1) * lane_count, g);
-            return Sums<V>(Quad<V, vectors>::load(lane, last, pivot) - pivot);
+            return Sums<V>::of(Quad<V, vectors>::load(lane, last, pivot) - pivot);
         });
     }
 };

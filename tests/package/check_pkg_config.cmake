@@ -20,6 +20,6 @@ separate_arguments(compiler_flags UNIX_COMMAND "${CMAKE_C_FLAGS}")
 separate_arguments(package_flags UNIX_COMMAND "${package_flags}")
 file(REMOVE_RECURSE "${FOLDER}")
 file(MAKE_DIRECTORY "${FOLDER}")
-run("${CMAKE_C_COMPILER}" ${compiler_flags} "-DEXPECTED_VERSION=\"${VERSION}\"" "${consumer}/consumer.c"
-  -o "${FOLDER}/consumer" ${package_flags} "-Wl,-rpath,${LIBRARIES}")
+run("${CMAKE_C_COMPILER}" ${compiler_flags} "${consumer}/consumer.c" -o "${FOLDER}/consumer"
+  ${package_flags} "-Wl,-rpath,${LIBRARIES}")
 run_built("${FOLDER}" consumer)

@@ -21,11 +21,11 @@ function(install folder prefix)
   run(${CMAKE_COMMAND} --install "${folder}" --config "${CONFIGURATION}" --prefix "${prefix}")
 endfunction()
 
-# Runs the program of that name in a build folder, wherever the generator put it.
+# Runs the consumer of that name in a build folder, wherever the generator put it.
 function(run_built folder name)
   foreach(program "${folder}/${name}" "${folder}/${CONFIGURATION}/${name}")
     if(EXISTS "${program}")
-      run(${EMULATOR} "${program}")
+      run(${EMULATOR} "${program}" ${VERSION})
       return()
     endif()
   endforeach()

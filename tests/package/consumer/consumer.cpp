@@ -1,4 +1,4 @@
-// Uses the library as any program in C++ would, and checks what it gives.
+// Uses the library as any program in C++ would, and checks what it gives. Its argument is the version it must be.
 #include <simdnorm/simdnorm.hpp>
 
 #include <cmath>
@@ -46,7 +46,7 @@ bool reports_no_columns() {
     return false;
 }
 
-bool works() {
+bool normalizes() {
     std::vector<float> y(x.size());
     simdnorm::layer_norm({.x = {x.data(), rows, columns}, .epsilon = 1e-6, .y = {y.data(), rows, columns}});
     for (std::size_t row = 0; row < rows; ++row) {
@@ -55,15 +55,16 @@ bool works() {
             return false;
         }
     }
-    return simdnorm::version() == EXPECTED_VERSION && reports_no_columns();
+    return true;
 }
 
 } // namespace
 
-int main() {
+int main(int argument_count, char **arguments) {
     try {
         std::printf("simdnorm %s, %s\n", simdnorm::version().c_str(), simdnorm::instruction_set().c_str());
-        return works() ? 0 : 1;
+        const bool expected_version = argument_count == 2 && simdnorm::version() == arguments[1];
+        return expected_version && normalizes() && reports_no_columns() ? 0 : 1;
     } catch (const std::exception &error) {
         std::fprintf(stderr, "%s\n", error.what());
         return 1;
