@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -161,6 +162,19 @@ TEST_P(AccuracyOfLayouts, AMillionColumnsAndMore) {
         EXPECT_TRUE(errors.within_bounds()) << name << " on " << GetParam() << ": y is off by " << errors.y
                                             << " u, mean by " << errors.mean << ", rstd by " << errors.rstd;
         EXPECT_TRUE(same_bits(layer_norm(problem, {.threads = 1}), result)) << name << " on " << GetParam();
+    }
+}
+
+// Sigma is so small beside an element that a mean of double's precision would be too coarse.
+TEST_P(AccuracyOfLayouts, OneUlpInSixteenMillionColumns) {
+    const std::size_t d = 16 * 1024 * 1024 + 33;
+    for (const std::size_t position : {std::size_t{0}, d / 3, d - 1}) {
+        Problem problem{.rows = 1, .columns = d, .x = constant_row(d, 1.0625f), .epsilon = 0};
+        problem.x[position] = std::nextafter(problem.x[position], 2.0f);
+        const Errors errors = judge_row(problem, layer_norm(problem), 0);
+        EXPECT_TRUE(errors.within_bounds())
+            << "an ulp at " << position << " on " << GetParam() << ": y is off by " << errors.y << " u in column "
+            << errors.worst_column << ", mean by " << errors.mean << ", rstd by " << errors.rstd;
     }
 }
 

@@ -61,6 +61,15 @@ inline std::vector<float> row_with_first(std::uint64_t seed, std::size_t columns
     return row_with_outliers(seed, columns, first, [](std::size_t j) { return j == 0; });
 }
 
+// A large random number where is_large(j), one near 0 elsewhere.
+template <class IsLarge>
+std::vector<float> two_valued_row(std::uint64_t seed, std::size_t columns, IsLarge is_large) {
+    Random random(seed);
+    const double large = random.uniform(1e5, 1e6);
+    const double small = random.uniform();
+    return make_row(seed, columns, [=](Random &, std::size_t j) { return is_large(j) ? large : small; });
+}
+
 // A constant row but for one element, the next float up.
 inline std::vector<float> ulp_row(std::uint64_t seed, std::size_t columns, std::size_t position) {
     Random random(seed);
@@ -129,6 +138,14 @@ inline const std::vector<Family> &all_families() {
                  return j < 32 ? (j % 2 == 0 ? 1e6 : -1e6) + random.normal() : random.normal();
              });
          }},
+        // Two values, so that roundings do not average out: one where a pivot may be sampled, one elsewhere.
+        {"starts_of_quarters_apart",
+         [](Seed seed, Size d) {
+             const Size quarter = std::max<Size>(d / 128 * 32, 1);
+             return two_valued_row(seed, d, [=](Size j) { return j % quarter < 32; });
+         }},
+        {"starts_of_1024_apart",
+         [](Seed seed, Size d) { return two_valued_row(seed, d, [](Size j) { return j % 1024 < 32; }); }},
         {"every_4096th_1e6",
          [](Seed seed, Size d) { return row_with_outliers(seed, d, 1e6, [](Size j) { return j % 4096 == 0; }); }},
         {"one_hot",

@@ -5,6 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -174,6 +178,35 @@ TEST_P(FloatingEnvironment, OfTheThreadThatStartsATeamChangesNoBit) {
     EXPECT_TRUE(same_bits(in_altered_team, layer_norm(problem, {.threads = 1})));
     EXPECT_TRUE(same_bits(layer_norm(problem, {.threads = 3}), in_altered_team));
 }
+
+#ifdef _OPENMP
+
+// Each thread of a team has an environment of its own, here as the program has left it.
+TEST_P(FloatingEnvironment, OfEveryThreadOfATeamChangesNoBitAndIsLeftAsItWas) {
+    const Problem problem = mixed_problem(seed_for("threads of a team"), 100, 3000);
+    const Result expected = layer_norm(problem, {.threads = 1});
+    constexpr int team = 3;
+    Environment before[team], after[team];
+#pragma omp parallel num_threads(team)
+    {
+        std::fesetround(FE_UPWARD);
+        flush_denormals();
+        before[omp_get_thread_num()] = environment_now();
+    }
+    Call call(problem, {.threads = team});
+    call.run();
+#pragma omp parallel num_threads(team)
+    {
+        after[omp_get_thread_num()] = environment_now();
+        std::fesetenv(FE_DFL_ENV);
+    }
+    EXPECT_TRUE(same_bits(call.result(), expected));
+    for (int thread = 0; thread < team; ++thread) {
+        EXPECT_EQ(after[thread], before[thread]) << "thread " << thread;
+    }
+}
+
+#endif
 
 // A failing call, whose message prints a number, must not trap either.
 TEST_P(FloatingEnvironment, OfAFailingCallIsLeftAsItWas) {

@@ -167,6 +167,44 @@ TEST_P(SameBits, InPlace) {
     }
 }
 
+// x and y are slices of the columns of one matrix, side by side.
+TEST_P(SameBits, ColumnSlicesOfOneMatrix) {
+    for (const std::size_t d : some_columns()) {
+        const Problem problem = mixed_problem(seed_for("slices", d), 9, d);
+        const Result expected = reference(problem);
+        for (const bool y_first : {false, true}) {
+            for (const int store : all_stores) {
+                const std::size_t stride = 2 * d + 3;
+                Buffer matrix(problem.rows * stride);
+                float *x = matrix.data() + (y_first ? d : 0);
+                float *y = matrix.data() + (y_first ? 0 : d);
+                for (std::size_t row = 0; row < problem.rows; ++row) {
+                    std::copy_n(problem.x.data() + row * d, d, x + row * stride);
+                }
+                simdnorm_layer_norm_args args = {};
+                args.rows = problem.rows;
+                args.columns = d;
+                args.x = x;
+                args.y = y;
+                args.x_stride = args.y_stride = stride;
+                args.gamma = problem.gamma.data();
+                args.beta = problem.beta.data();
+                args.epsilon = problem.epsilon;
+                args.threads = 2;
+                args.store = store;
+                ASSERT_EQ(simdnorm_layer_norm(&args), SIMDNORM_OK) << simdnorm_last_error();
+                EXPECT_TRUE(matrix.margins_untouched());
+                for (std::size_t row = 0; row < problem.rows; ++row) {
+                    ASSERT_TRUE(same_bits(y + row * stride, expected.y.data() + row * d, d))
+                        << "row " << row << " of " << describe(problem);
+                    ASSERT_TRUE(same_bits(x + row * stride, problem.x.data() + row * d, d)) << "x changed";
+                    ASSERT_TRUE(all_canaries(matrix.data() + row * stride + 2 * d, matrix.data() + (row + 1) * stride));
+                }
+            }
+        }
+    }
+}
+
 // Everything at once, drawn at random.
 TEST_P(SameBits, AnyLayout) {
     Random random(seed_for("any layout"));

@@ -12,25 +12,68 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 namespace simdnorm_test {
 namespace {
 
-// Threads of this process, idle ones included, and those of an emulator or a sanitizer: only differences count.
+// Threads of this process, idle ones included.
 std::size_t threads_alive() {
+    std::error_code error;
     std::size_t count = 0;
-    for ([[maybe_unused]] const auto &entry : std::filesystem::directory_iterator("/proc/self/task")) {
+    for (std::filesystem::directory_iterator entry("/proc/self/task", error), end; entry != end;
+         entry.increment(error)) {
         ++count;
     }
     return count;
 }
+
+// Looks again and again how many threads there are: those of a nested team live no longer than their work.
+class ThreadWatch {
+  public:
+    ThreadWatch() {
+        while (looks_ < 2) {
+            std::this_thread::yield();
+        }
+    }
+    ~ThreadWatch() { stop(); }
+
+    // How many more there have been at a time than at first.
+    std::size_t started() {
+        stop();
+        return most_ - first_;
+    }
+
+  private:
+    void watch() {
+        first_ = most_ = threads_alive();
+        for (; !done_; ++looks_) {
+            most_ = std::max(most_, threads_alive());
+        }
+    }
+
+    void stop() {
+        done_ = true;
+        if (watcher_.joinable()) {
+            watcher_.join();
+        }
+    }
+
+    std::atomic<bool> done_{false};
+    std::atomic<int> looks_{0};
+    std::size_t first_ = 0;
+    std::size_t most_ = 0;
+    std::thread watcher_{[this] { watch(); }};
+};
 
 // Large enough that more than one thread is worth while.
 Problem large_problem(std::uint64_t seed) {
@@ -88,9 +131,12 @@ TEST_P(Threads, ManyCallAtOnceWithDifferentShapes) {
 }
 
 TEST_P(Threads, OneMeansTheCallingThreadAlone) {
-    const std::size_t before = threads_alive();
-    on_one_thread(large_problem(seed_for("one thread")));
-    EXPECT_EQ(threads_alive(), before);
+    const Problem problem = large_problem(seed_for("one thread"));
+    ThreadWatch watch;
+    for (int repeat = 0; repeat < 20; ++repeat) {
+        on_one_thread(problem);
+    }
+    EXPECT_EQ(watch.started(), 0u);
 }
 
 SIMDNORM_ON_EVERY_INSTRUCTION_SET(Threads);
@@ -195,7 +241,6 @@ struct OpenMpSettings {
 class OpenMp : public OnInstructionSet {
   protected:
     void SetUp() override {
-        std::thread([] {}).join(); // a sanitizer starts a thread of its own beside the first
         omp_set_dynamic(0);
         omp_set_num_threads(3);
     }
@@ -224,41 +269,44 @@ TEST_P(OpenMp, ACallInAParallelRegionStaysOnItsThread) {
     const Problem problem = large_problem(seed_for("region"));
     const Result expected = on_one_thread(problem);
     int different = 0;
-    std::size_t alive_before = 0, alive_after = 0;
+    std::unique_ptr<ThreadWatch> watch;
 #pragma omp parallel num_threads(3) reduction(+ : different)
     {
 #pragma omp barrier
 #pragma omp single
-        alive_before = threads_alive();
-        for (const int threads : {0, 1, 2, 7}) {
-            different += same_bits(layer_norm(problem, {.threads = threads}), expected) ? 0 : 1;
+        watch = std::make_unique<ThreadWatch>();
+        for (int repeat = 0; repeat < 80; ++repeat) {
+            constexpr int threads[] = {0, 1, 2, 7};
+            different += same_bits(layer_norm(problem, {.threads = threads[repeat % 4]}), expected) ? 0 : 1;
         }
-#pragma omp barrier
-#pragma omp single
-        alive_after = threads_alive();
     }
     omp_set_max_active_levels(levels);
     EXPECT_EQ(different, 0);
-    EXPECT_EQ(alive_after, alive_before);
+    EXPECT_EQ(watch->started(), 0u);
 }
 
 // "0: what OpenMP would use here."
 TEST_P(OpenMp, ZeroThreadsAreAsManyAsOpenMpWouldUse) {
+    const Problem problem = large_problem(seed_for("zero"));
     omp_set_num_threads(1);
-    const std::size_t before = threads_alive();
-    layer_norm(large_problem(seed_for("zero")), {.threads = 0});
-    EXPECT_EQ(threads_alive(), before);
+    ThreadWatch watch;
+    layer_norm(problem, {.threads = 0});
+    EXPECT_EQ(watch.started(), 0u);
 
     omp_set_num_threads(5);
-    layer_norm(large_problem(seed_for("zero")), {.threads = 0});
+    layer_norm(problem, {.threads = 0});
     EXPECT_GE(threads_alive(), 5u);
 }
 
+// A team of two is there already; a third thread would have to be started.
 TEST_P(OpenMp, AtMostAsManyThreadsAsAskedFor) {
     omp_set_num_threads(7);
-    const std::size_t before = threads_alive();
-    layer_norm(large_problem(seed_for("at most")), {.threads = 2});
-    EXPECT_LE(threads_alive(), before + 1);
+    const Problem problem = large_problem(seed_for("at most"));
+#pragma omp parallel num_threads(2)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20)); // the rest of a larger team ends meanwhile
+    ThreadWatch watch;
+    layer_norm(problem, {.threads = 2});
+    EXPECT_EQ(watch.started(), 0u);
 }
 
 SIMDNORM_ON_EVERY_INSTRUCTION_SET(OpenMp);
