@@ -19,36 +19,26 @@ bool read_cache_file(int index, const char *name, const char *format, Results *.
     return read == static_cast<int>(sizeof...(results));
 }
 
-CacheSizes read_cache_sizes() {
-    CacheSizes sizes = {.level1_data = 32U << 10, .level2 = 1U << 20, .last_level = 32U << 20};
+std::size_t read_last_level_cache_size() {
+    constexpr std::size_t common_size = 32U << 20;
+    std::size_t size = common_size;
     std::size_t greatest_level = 0;
     std::size_t level = 0;
     for (int index = 0; read_cache_file(index, "level", "%zu", &level); ++index) {
-        char type[16];
         std::size_t kibibytes = 0;
-        if (!read_cache_file(index, "type", "%15s", &type) || !read_cache_file(index, "size", "%zuK", &kibibytes) ||
-            type[0] == 'I') { // an instruction cache
-            continue;
-        }
-        const std::size_t bytes = kibibytes << 10;
-        if (level == 1) {
-            sizes.level1_data = bytes;
-        } else if (level == 2) {
-            sizes.level2 = bytes;
-        }
-        if (level > greatest_level) {
+        if (level > greatest_level && read_cache_file(index, "size", "%zuK", &kibibytes)) {
             greatest_level = level;
-            sizes.last_level = bytes;
+            size = kibibytes << 10;
         }
     }
-    return sizes;
+    return size;
 }
 
 } // namespace
 
-const CacheSizes &cache_sizes() {
-    static const CacheSizes sizes = read_cache_sizes();
-    return sizes;
+std::size_t last_level_cache_size() {
+    static const std::size_t size = read_last_level_cache_size();
+    return size;
 }
 
 } // namespace simdnorm

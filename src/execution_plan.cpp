@@ -28,7 +28,7 @@ bool choose_streaming(const simdnorm_layer_norm_args &args) {
         return args.store == SIMDNORM_STORE_STREAMING;
     }
     const std::size_t bytes = 2 * sizeof(float) * args.rows * args.columns;
-    return args.y != args.x && bytes > cache_sizes().last_level;
+    return args.y != args.x && bytes > last_level_cache_size();
 }
 
 } // namespace

@@ -21,6 +21,8 @@ constexpr InstructionSet instruction_sets[] = {
     {"avx512", SIMDNORM_AVX512_KERNELS, [](const CpuFeatures &cpu) { return cpu.avx512; }},
 };
 
+constexpr const char *names = "an instruction set is named scalar, neon, avx2, avx512 or auto";
+
 bool usable(const InstructionSet &set) {
     static const CpuFeatures cpu = detect_cpu_features();
     return set.kernels != nullptr && set.runs_on(cpu);
@@ -54,14 +56,14 @@ struct Choice {
 
 Choice choose(const char *name) {
     if (name == nullptr) {
-        return {nullptr, SIMDNORM_INVALID_ARGUMENT, "an instruction set is named scalar, neon, avx2, avx512 or auto"};
+        return {nullptr, SIMDNORM_INVALID_ARGUMENT, names};
     }
     if (std::strcmp(name, "auto") == 0) {
         return {&best(), SIMDNORM_OK, ""};
     }
     const InstructionSet *set = known(name);
     if (set == nullptr) {
-        return {nullptr, SIMDNORM_INVALID_ARGUMENT, "an instruction set is named scalar, neon, avx2, avx512 or auto"};
+        return {nullptr, SIMDNORM_INVALID_ARGUMENT, names};
     }
     if (set->kernels == nullptr) {
         return {nullptr, SIMDNORM_UNSUPPORTED, "this build does not have that instruction set"};

@@ -18,11 +18,7 @@ inline float canary() {
 }
 
 inline bool all_canaries(const float *first, const float *last) {
-    return std::all_of(first, last, [](const float &value) {
-        std::uint32_t bits;
-        std::memcpy(&bits, &value, sizeof bits);
-        return bits == canary_bits;
-    });
+    return std::all_of(first, last, [](float value) { return bits_of(value) == canary_bits; });
 }
 
 class Buffer {

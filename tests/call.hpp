@@ -13,6 +13,8 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <ostream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -91,6 +93,7 @@ class Call {
         args_.threads = layout.threads;
         args_.store = layout.store;
     }
+    ~Call() = default;
     Call(const Call &) = delete;
     Call &operator=(const Call &) = delete;
 

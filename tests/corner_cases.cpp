@@ -140,7 +140,7 @@ TEST_P(CornerCases, AnInfinityAmongHugeElements) {
 TEST_P(CornerCases, NonFiniteElementsInALongRow) {
     const std::size_t d = 400001;
     const Problem clean = normal_problem(seed_for("long row"), 1, d);
-    for (const int threads : {1, 2, 3, 7}) {
+    for (const int threads : {1, 3}) {
         for (const std::size_t position : Sizes{0, 1, 100000, 200001, 399999, 400000}) {
             for (const NonFinite &value : non_finite) {
                 Problem problem = clean;

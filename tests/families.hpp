@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <ostream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -19,9 +20,13 @@ struct Family {
     std::vector<float> (*row)(std::uint64_t seed, std::size_t columns);
 };
 
+inline std::ostream &operator<<(std::ostream &out, const Family &family) {
+    return out << family.name;
+}
+
 // Rounds to a finite float.
 inline float finite(double value) {
-    const double limit = static_cast<double>(largest);
+    const auto limit = static_cast<double>(largest);
     return static_cast<float>(std::clamp(value, -limit, limit));
 }
 
@@ -45,7 +50,8 @@ inline std::vector<float> normal_row(std::uint64_t seed, std::size_t columns) {
 }
 
 inline std::vector<float> constant_row(std::size_t columns, float value) {
-    return std::vector<float>(columns, value);
+    std::vector<float> row(columns, value);
+    return row;
 }
 
 // Integers in [-127, 127], with `outlier` wherever is_outlier(j).

@@ -46,6 +46,8 @@ class ThreadWatch {
         }
     }
     ~ThreadWatch() { stop(); }
+    ThreadWatch(const ThreadWatch &) = delete;
+    ThreadWatch &operator=(const ThreadWatch &) = delete;
 
     // How many more there have been at a time than at first.
     std::size_t started() {

@@ -100,7 +100,10 @@ function(check_normalized lines first gamma beta)
   endforeach()
   list(GET lines ${all_line} all)
   set(small "[0-9.]+e-0[6-9]|0\\.0e\\+00")
-  if(NOT all MATCHES "^  of all rows, the mean farthest from ${beta} is off by (${small}), the std farthest from ${gamma} by (${small})$")
+  string(CONCAT expected
+    "^  of all rows, the mean farthest from ${beta} is off by (${small}), "
+    "the std farthest from ${gamma} by (${small})$")
+  if(NOT all MATCHES "${expected}")
     message(SEND_ERROR "not every row is normalised:\n${all}")
   endif()
 endfunction()

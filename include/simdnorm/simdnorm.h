@@ -11,7 +11,8 @@
  * (Ba, Kiros and Hinton, "Layer Normalization", 2016, arXiv:1607.06450.) Statistics belong to a row, so there are N of
  * each; gamma and beta belong to a column, so there are D of each.
  *
- * Accuracy. With u = 2^-24, v the exact normalised value and y the exact result, for every finite row:
+ * Accuracy. With u = 2^-24, v the exact normalised value and y the exact result, for every finite row of up to 2^26
+ * columns, wherever the exact y is within float's range:
  *
  *     |computed y - y|  <= 16 u (|gamma| max(1, |v|) + |beta|) + 2^-149
  *     |computed mean - mean| <= 4e-7 max(|mean|, sigma) + 2^-149, sigma the row's standard deviation
@@ -52,13 +53,13 @@ extern "C" {
 typedef enum simdnorm_status {
     SIMDNORM_OK = 0,
     SIMDNORM_INVALID_ARGUMENT = 1,
-    SIMDNORM_UNSUPPORTED = 2, /* this CPU or this build has no such instruction set */
-    SIMDNORM_OUT_OF_MEMORY = 3
+    SIMDNORM_UNSUPPORTED = 2,  /* this CPU or this build has no such instruction set */
+    SIMDNORM_OUT_OF_MEMORY = 3 /* for calls that need scratch memory; simdnorm_layer_norm needs none */
 } simdnorm_status;
 
 /* How y is written. The policy changes speed alone, never a bit. */
 typedef enum simdnorm_store {
-    SIMDNORM_STORE_AUTO = 0,     /* streaming where the call's data clearly exceeds the caches, and never in place */
+    SIMDNORM_STORE_AUTO = 0,     /* streaming where x and y together exceed the last cache, and never in place */
     SIMDNORM_STORE_CACHED = 1,   /* ordinary stores: y is in the caches afterwards, as far as it fits */
     SIMDNORM_STORE_STREAMING = 2 /* past the caches, fenced before the call returns; ordinary stores where the
                                     instruction set has no others */
@@ -72,13 +73,13 @@ typedef enum simdnorm_store {
  * same stride (any stride if rows is 1), and x and y may be views with the same stride whose rows share no element,
  * such as two column slices of one matrix. */
 typedef struct simdnorm_layer_norm_args {
-    size_t rows;        /* N; with 0 the call does nothing, and pointers may be NULL */
+    size_t rows;        /* N; with 0 pointers may be NULL, and the call only checks the other arguments */
     size_t columns;     /* D; at least 1 */
     const float *x;     /* N x D, row after row */
     size_t x_stride;    /* elements from a row's start to the next row's; 0: columns; otherwise at least columns */
     const float *gamma; /* D scales, or NULL: all 1 */
     const float *beta;  /* D shifts, or NULL: all +0 */
-    double epsilon;     /* added to the variance; finite, at least 0; PyTorch's default is 1e-5 */
+    double epsilon;     /* added to the variance; finite, at least 0; left out it is 0, where PyTorch has 1e-5 */
     float *y;           /* N x D */
     size_t y_stride;    /* as x_stride; elements between rows are never written */
     float *mean;        /* N, for the backward pass; or NULL: not wanted */

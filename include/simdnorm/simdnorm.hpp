@@ -50,7 +50,7 @@ enum class store : int {
     streaming = SIMDNORM_STORE_STREAMING,
 };
 
-// As simdnorm_layer_norm_args. An empty span is an argument left out.
+// As simdnorm_layer_norm_args, but for epsilon, whose default here is PyTorch's. An empty span is an argument left out.
 struct layer_norm_args {
     matrix_view<const float> x;
     std::span<const float> gamma = {};
@@ -81,7 +81,7 @@ inline void check_size(const char *call, const char *name, std::size_t size, std
 template <class Element>
 void check_optional(const char *call, const char *name, std::span<Element> span, std::size_t expected,
                     const char *dimension) {
-    if (span.data() != nullptr && !span.empty() && span.size() != expected) {
+    if (!span.empty() && span.size() != expected) {
         throw error(SIMDNORM_INVALID_ARGUMENT, std::string(call) + ": " + name + " has " + std::to_string(span.size()) +
                                                    " elements; x has " + std::to_string(expected) + " " + dimension);
     }

@@ -12,8 +12,8 @@
 #error "simdnorm promises exact bits and error bounds; -ffast-math and -Ofast break them: build it without"
 #endif
 
-// Unnamed, here and in every header of this folder: each kernel file has a copy of its own, and the linker can never
-// hand the code of one instruction set to another.
+// Unnamed, here and in every header of this folder but the table's: each kernel file has a copy of its own, and the
+// linker can never hand the code of one instruction set to another.
 namespace simdnorm {
 namespace {
 

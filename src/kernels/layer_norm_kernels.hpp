@@ -40,8 +40,8 @@ template <std::size_t rows>
 template <class V, class Data, std::size_t pass, std::size_t rows>
 [[gnu::always_inline]] inline void normalize_group(const LayerNormRows &range, std::size_t first,
                                                    const RowStatistics<rows> &statistics) {
-    for (std::size_t begin = 0; begin < range.columns; begin += column_block) {
-        const std::size_t columns = smaller(range.columns - begin, column_block);
+    for (std::size_t begin = 0; begin < range.columns; begin += normalize_block) {
+        const std::size_t columns = smaller(range.columns - begin, normalize_block);
         for (std::size_t r = 0; r < rows; r += pass) {
             normalize<V, Data, pass>(segment_of<pass>(range, first + r, rows, begin), columns,
                                      Normalizer<V, pass>(statistics, r));
@@ -93,8 +93,12 @@ void layer_norm_groups(const LayerNormRows &range) {
     }
 }
 
-// As many rows at once as leave room in L1: short rows gain from each other's latency, long ones from sharing gamma
-// and beta, and the longest fill the caches alone.
+// Rows of up to so many columns go eight, four or two at once: short rows gain from each other's latency, longer ones
+// from sharing gamma and beta, as long as the rows of a group lie in L1 (16 KiB) or, for two, in L2 (128 KiB).
+constexpr std::size_t columns_of_eight_rows = 512;
+constexpr std::size_t columns_of_four_rows = 1024;
+constexpr std::size_t columns_of_two_rows = 16384;
+
 template <class V, class Data>
 void layer_norm_by_width(const LayerNormRows &range) {
     if constexpr (V::width == 1) {
@@ -102,11 +106,11 @@ void layer_norm_by_width(const LayerNormRows &range) {
     } else if (range.columns <= quad_columns) {
         with_vectors(range.columns,
                      [&](auto vectors) { layer_norm_groups<V, Data, ShortBlock<V, vectors>, 8>(range); });
-    } else if (range.columns <= 512) {
+    } else if (range.columns <= columns_of_eight_rows) {
         layer_norm_groups<V, Data, AnyBlock<V>, 8>(range);
-    } else if (range.columns <= 1024) {
+    } else if (range.columns <= columns_of_four_rows) {
         layer_norm_groups<V, Data, AnyBlock<V>, 4>(range);
-    } else if (range.columns <= 16384) {
+    } else if (range.columns <= columns_of_two_rows) {
         layer_norm_groups<V, Data, AnyBlock<V>, 2>(range);
     } else {
         layer_norm_groups<V, Data, AnyBlock<V>, 1>(range);

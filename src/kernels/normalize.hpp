@@ -11,14 +11,14 @@ namespace simdnorm {
 namespace {
 
 // Rows are normalised in blocks of columns, so that a block of gamma and beta stays in L1 for the rows of a group.
-constexpr std::size_t column_block = 1024;
+constexpr std::size_t normalize_block = 1024;
 
 constexpr std::size_t cache_line_columns = 64 / sizeof(float);
 
 // What stands for a gamma or beta left out: the same arithmetic as with arrays, hence the same bits.
 template <int value>
 struct Constants {
-    float of_columns[column_block] = {};
+    float of_columns[normalize_block] = {};
     constexpr Constants() {
         for (float &element : of_columns) {
             element = value;

@@ -1,16 +1,26 @@
 // The few vector operations that the kernels use, on xsimd; the only file that names xsimd.
 //
-// Where xsimd lacks an operation in some version from 8.1 to 14 (fused multiply-add on AVX-512, masked and streaming
-// access, the halves of a vector), the instruction stands here as an intrinsic.
+// Vector<Machine> is what kernels are written on; ScalarVector (scalar_vector.hpp) is the same in plain C++:
 //
-//     Floats, width          a machine vector of `width` floats
-//     Doubles                the same lanes in double precision
-//     load_first, store_first  touch `count` elements of memory and no more, 0
-//     <= count <= width;
-//                              the lanes beyond take `otherwise`
-//     stream                 an aligned store past the caches, ordered by
-//     fence() multiply_add           a * b + c with one rounding sum of the
-//     lanes: l takes l + width/2, and so on down to one
+//  - Floats: a machine vector of `width` floats. Double: one of doubles. Doubles: the lanes of a Floats, in double.
+//
+//  - load_first, store_first: touch `count` elements of memory and no more, 0 <= count <= width. Lanes beyond take
+//    `otherwise`.
+//
+//  - stream: an aligned store past the caches, ordered by fence(). prefetch: into the second-level cache.
+//
+//  - multiply_add: a * b + c with one rounding.
+//
+//  - widen, fold, sum_rows: from lanes to sums, in the tree of lanes.hpp. widen_folded, for vectors of 16 floats only,
+//    adds lanes l and l + 8 in single precision before it widens.
+//
+//  - Rows<n>: arithmetic on one double of each of n rows (OneRow or SeveralRows).
+//
+//  - rows_per_pass: how many rows are normalised at once, as many as the registers hold.
+//
+// Intrinsics<Machine> has the instructions that xsimd lacks in some version from 8.1 to 14: a truly fused multiply-add
+// on AVX-512, masked and streaming access, the halves of a vector. A machine with 8 or more floats to a vector also has
+// sum_eight_rows, one with 16 widen_folded.
 #pragma once
 
 #include "lanes.hpp"

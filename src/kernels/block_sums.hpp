@@ -1,0 +1,241 @@
+// A block of a row -> sums of its elements' differences from a pivot, and of their squares: in single precision over at
+// most four levels of additions, then in double.
+#pragma once
+
+#include "lanes.hpp"
+
+#include <cstddef>
+#include <type_traits>
+
+namespace simdnorm {
+namespace {
+
+// Four vectors of 32 lanes are added in two levels, and four of those quads in two more: a chunk.
+constexpr std::size_t quad_vectors = 4;
+constexpr std::size_t quad_columns = quad_vectors * lane_count;
+constexpr std::size_t chunk_quads = 4;
+constexpr std::size_t chunk_columns = chunk_quads * quad_columns;
+
+// Part of 128 columns of one group of lanes: up to four vectors, of which the last may be a part.
+template <class V, std::size_t vectors>
+struct Quad {
+    typename V::Floats vector[vectors];
+
+    // The last vector holds `last_count` elements, and `otherwise` beyond.
+    [[gnu::always_inline]] static Quad load(const float *from, std::size_t last_count, typename V::Floats otherwise) {
+        Quad quad;
+        for (std::size_t i = 0; i + 1 < vectors; ++i) {
+            quad.vector[i] = V::load(from + i * lane_count);
+        }
+        quad.vector[vectors - 1] = V::load_first(from + (vectors - 1) * lane_count, last_count, otherwise);
+        return quad;
+    }
+
+    // `step` floats from the start of a vector to the next one's.
+    [[gnu::always_inline]] static Quad load_whole(const float *from, std::size_t step) {
+        Quad quad;
+        for (std::size_t i = 0; i < vectors; ++i) {
+            quad.vector[i] = V::load(from + i * step);
+        }
+        return quad;
+    }
+
+    [[gnu::always_inline]] Quad operator-(typename V::Floats pivot) const {
+        Quad result;
+        for (std::size_t i = 0; i < vectors; ++i) {
+            result.vector[i] = vector[i] - pivot;
+        }
+        return result;
+    }
+
+    [[gnu::always_inline]] typename V::Floats sum() const {
+        if constexpr (vectors == 1) {
+            return vector[0];
+        } else if constexpr (vectors == 2) {
+            return vector[0] + vector[1];
+        } else if constexpr (vectors == 3) {
+            return (vector[0] + vector[1]) + vector[2];
+        } else {
+            return (vector[0] + vector[1]) + (vector[2] + vector[3]);
+        }
+    }
+
+    [[gnu::always_inline]] typename V::Floats squares() const {
+        const typename V::Floats first = vector[0] * vector[0];
+        if constexpr (vectors == 1) {
+            return first;
+        } else {
+            const typename V::Floats pair = V::multiply_add(vector[1], vector[1], first);
+            if constexpr (vectors == 2) {
+                return pair;
+            } else if constexpr (vectors == 3) {
+                return pair + vector[2] * vector[2];
+            } else {
+                return pair + V::multiply_add(vector[3], vector[3], vector[2] * vector[2]);
+            }
+        }
+    }
+};
+
+// Sums of differences from the pivot, and of their squares, for one group of lanes.
+template <class V>
+struct Sums {
+    typename V::Floats differences;
+    typename V::Floats squares;
+
+    template <std::size_t vectors>
+    [[gnu::always_inline]] static Sums of(const Quad<V, vectors> &d) {
+        return {d.sum(), d.squares()};
+    }
+
+    [[gnu::always_inline]] friend Sums operator+(const Sums &a, const Sums &b) {
+        return {a.differences + b.differences, a.squares + b.squares};
+    }
+};
+
+template <class V>
+[[gnu::always_inline]] inline Sums<V> sum_quad(const float *x, typename V::Floats pivot) {
+    return Sums<V>::of(Quad<V, quad_vectors>::load_whole(x, lane_count) - pivot);
+}
+
+// Calls use(n) with n the number of vectors, as a constant, that hold the first `columns` of a quad, 0 < columns <=
+// 128.
+template <class Use>
+[[gnu::always_inline]] inline auto with_vectors(std::size_t columns, const Use &use) {
+    switch ((columns - 1) / lane_count) {
+    case 0:
+        return use(std::integral_constant<std::size_t, 1>());
+    case 1:
+        return use(std::integral_constant<std::size_t, 2>());
+    case 2:
+        return use(std::integral_constant<std::size_t, 3>());
+    default:
+        return use(std::integral_constant<std::size_t, 4>());
+    }
+}
+
+// Lanes of both sums of a block, not yet added together.
+template <class V>
+struct BlockSums {
+    typename V::Double differences;
+    typename V::Double squares;
+};
+
+// A block of one quad, that is of up to 128 columns in so many vectors. Its lanes have two levels of single precision
+// left for the tree over the lanes.
+template <class V, std::size_t vectors>
+struct ShortBlock {
+    // The sum of the elements that the pivot is the mean of: all of them.
+    [[gnu::always_inline]] static typename V::Double sample(const float *x, std::size_t columns) {
+        FloatLanes<V> sums;
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            sums.group[g] = quad(x, columns, g, V::broadcast(0.0F)).sum();
+        }
+        return fold(sums);
+    }
+
+    [[gnu::always_inline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
+        const typename V::Floats k = V::broadcast(pivot);
+        FloatLanes<V> differences;
+        FloatLanes<V> squares;
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            const Sums<V> sums = Sums<V>::of(quad(x, columns, g, k) - k);
+            differences.group[g] = sums.differences;
+            squares.group[g] = sums.squares;
+        }
+        return {fold(differences), fold(squares)};
+    }
+
+    [[gnu::always_inline]] static Quad<V, vectors> quad(const float *x, std::size_t columns, std::size_t g,
+                                                        typename V::Floats otherwise) {
+        const std::size_t last = elements_in_group<V>(columns - (vectors - 1) * lane_count, g);
+        return Quad<V, vectors>::load(x + g * V::width, last, otherwise);
+    }
+};
+
+template <class V>
+struct LongBlock {
+    // The sum of the elements that the pivot is the mean of: four vectors spread over the block.
+    [[gnu::always_inline]] static typename V::Double sample(const float *x, std::size_t columns) {
+        const std::size_t step = columns / quad_columns * lane_count;
+        FloatLanes<V> sums;
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            sums.group[g] = Quad<V, quad_vectors>::load_whole(x + g * V::width, step).sum();
+        }
+        return fold(sums);
+    }
+
+    [[gnu::always_inline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
+        const typename V::Floats k = V::broadcast(pivot);
+        DoubleLanes<V> differences;
+        DoubleLanes<V> squares;
+        std::size_t done = 0;
+        for (; columns - done > chunk_columns; done += chunk_columns) {
+            for (std::size_t g = 0; g < groups<V>; ++g) {
+                const Sums<V> sums = whole_chunk(x + done + g * V::width, k);
+                differences.add(g, sums.differences);
+                squares.add(g, sums.squares);
+            }
+        }
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            const Sums<V> sums = last_chunk(x + done + g * V::width, columns - done, g, k);
+            differences.add(g, sums.differences);
+            squares.add(g, sums.squares);
+        }
+        return {fold(differences), fold(squares)};
+    }
+
+    [[gnu::always_inline]] static Sums<V> whole_chunk(const float *lane, typename V::Floats pivot) {
+        return (sum_quad<V>(lane, pivot) + sum_quad<V>(lane + quad_columns, pivot)) +
+               (sum_quad<V>(lane + 2 * quad_columns, pivot) + sum_quad<V>(lane + 3 * quad_columns, pivot));
+    }
+
+    // The first `columns` of a chunk, 0 < columns <= 512, in the same tree without what is missing.
+    [[gnu::always_inline]] static Sums<V> last_chunk(const float *lane, std::size_t columns, std::size_t g,
+                                                     typename V::Floats pivot) {
+        const std::size_t whole = (columns - 1) / quad_columns;
+        const Sums<V> last = last_quad(lane + whole * quad_columns, columns - whole * quad_columns, g, pivot);
+        if (whole == 0) {
+            return last;
+        }
+        const Sums<V> first = sum_quad<V>(lane, pivot);
+        if (whole == 1) {
+            return first + last;
+        }
+        const Sums<V> pair = first + sum_quad<V>(lane + quad_columns, pivot);
+        if (whole == 2) {
+            return pair + last;
+        }
+        return pair + (sum_quad<V>(lane + 2 * quad_columns, pivot) + last);
+    }
+
+    [[gnu::always_inline]] static Sums<V> last_quad(const float *lane, std::size_t columns, std::size_t g,
+                                                    typename V::Floats pivot) {
+        return with_vectors(columns, [&](auto vectors) {
+            const std::size_t last = elements_in_group<V>(columns - (vectors - 1) * lane_count, g);
+            return Sums<V>::of(Quad<V, vectors>::load(lane, last, pivot) - pivot);
+        });
+    }
+};
+
+// A block of any length. Not inlined: one copy serves every number of rows and kind of store, and building takes
+// seconds instead of minutes.
+template <class V>
+struct AnyBlock {
+    [[gnu::noinline]] static typename V::Double sample(const float *x, std::size_t columns) {
+        if (columns > quad_columns) {
+            return LongBlock<V>::sample(x, columns);
+        }
+        return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>::sample(x, columns); });
+    }
+
+    [[gnu::noinline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
+        if (columns > quad_columns) {
+            return LongBlock<V>::sum(x, columns, pivot);
+        }
+        return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>::sum(x, columns, pivot); });
+    }
+};
+
+} // namespace
+} // namespace simdnorm
