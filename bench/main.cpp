@@ -52,7 +52,7 @@ std::vector<std::string> default_arguments(const Options &options) {
     if (options.smoke) {
         return {"--benchmark_min_time=0.0001" SIMDNORM_BENCH_SECONDS_SUFFIX};
     }
-    return {"--benchmark_min_time=0.015" SIMDNORM_BENCH_SECONDS_SUFFIX, "--benchmark_repetitions=7",
+    return {"--benchmark_min_time=0.02" SIMDNORM_BENCH_SECONDS_SUFFIX, "--benchmark_repetitions=7",
             "--benchmark_enable_random_interleaving=true"};
 }
 

@@ -168,14 +168,12 @@ TEST_P(AccuracyOfLayouts, AMillionColumnsAndMore) {
 // Sigma is so small beside an element that a mean of double's precision would be too coarse.
 TEST_P(AccuracyOfLayouts, OneUlpInTwelveMillionColumns) {
     const std::size_t d = 12345679; // an ulp over this lies half-way between two doubles near 1
-    for (const std::size_t position : {std::size_t{0}, d / 3, d - 1}) {
-        Problem problem{.rows = 1, .columns = d, .x = constant_row(d, 1.0625f), .epsilon = 0};
-        problem.x[position] = std::nextafter(problem.x[position], 2.0f);
-        const Errors errors = judge_row(problem, layer_norm(problem), 0);
-        EXPECT_TRUE(errors.within_bounds())
-            << "an ulp at " << position << " on " << GetParam() << ": y is off by " << errors.y << " u in column "
-            << errors.worst_column << ", mean by " << errors.mean << ", rstd by " << errors.rstd;
-    }
+    Problem problem{.rows = 1, .columns = d, .x = constant_row(d, 1.0625f), .epsilon = 0};
+    problem.x[d / 3] = std::nextafter(problem.x[d / 3], 2.0f);
+    const Errors errors = judge_row(problem, layer_norm(problem), 0);
+    EXPECT_TRUE(errors.within_bounds()) << "on " << GetParam() << ": y is off by " << errors.y << " u in column "
+                                        << errors.worst_column << ", mean by " << errors.mean << ", rstd by "
+                                        << errors.rstd;
 }
 
 SIMDNORM_ON_EVERY_INSTRUCTION_SET(AccuracyOfLayouts);

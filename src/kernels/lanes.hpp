@@ -50,41 +50,53 @@ struct DoubleLanes {
     }
 };
 
-// The tree: lane l takes lane l + 16, then l + 8, l + 4, l + 2, l + 1. Here down to the lanes of one V::Double;
-// V::sum_rows goes on from there.
-template <class V>
-[[gnu::always_inline]] inline typename V::Double fold(DoubleLanes<V> lanes) {
-    for (std::size_t half = groups<V> / 2; half > 0; half /= 2) {
-        for (std::size_t g = 0; g < half; ++g) {
-            lanes.group[g] = V::add(lanes.group[g], lanes.group[g + half]);
-        }
+// The tree: lane l takes lane l + 16, then l + 8, l + 4, l + 2, l + 1. Here over vectors, until `left` of them are
+// left; this is the one that takes the place of vector g. (Written without a copy of the lanes: GCC would copy them in
+// pieces, and reading such a copy whole stalls.)
+template <class V, std::size_t left>
+[[gnu::always_inline]] inline typename V::Floats fold_vectors(const FloatLanes<V> &lanes, std::size_t g) {
+    if constexpr (left == groups<V>) {
+        return lanes.group[g];
+    } else {
+        return fold_vectors<V, 2 * left>(lanes, g) + fold_vectors<V, 2 * left>(lanes, g + left);
     }
-    return V::fold(lanes.group[0]);
 }
 
-// The same tree with its first two levels, 32 lanes to 8, in single precision.
-template <class V>
-[[gnu::always_inline]] inline typename V::Double fold(FloatLanes<V> lanes) {
-    constexpr std::size_t single_lanes = 8;
-    std::size_t half = groups<V> / 2;
-    for (; half * V::width >= single_lanes; half /= 2) {
-        for (std::size_t g = 0; g < half; ++g) {
-            lanes.group[g] = lanes.group[g] + lanes.group[g + half];
-        }
-    }
-    if constexpr (V::width > single_lanes) {
-        return V::widen_folded(lanes.group[0]);
+template <class V, std::size_t left>
+[[gnu::always_inline]] inline typename V::Doubles fold_vectors(const DoubleLanes<V> &lanes, std::size_t g) {
+    if constexpr (left == groups<V>) {
+        return lanes.group[g];
     } else {
-        typename V::Doubles wide[single_lanes / V::width];
-        for (std::size_t g = 0; g < single_lanes / V::width; ++g) {
-            wide[g] = V::widen(lanes.group[g]);
+        return V::add(fold_vectors<V, 2 * left>(lanes, g), fold_vectors<V, 2 * left>(lanes, g + left));
+    }
+}
+
+// Down to the lanes of one V::Double; V::sum_rows goes on from there.
+template <class V>
+[[gnu::always_inline]] inline typename V::Double fold(const DoubleLanes<V> &lanes) {
+    return V::fold(fold_vectors<V, 1>(lanes, 0));
+}
+
+// The same with the tree's first two levels, 32 lanes to 8, in single precision.
+template <class V>
+[[gnu::always_inline]] inline typename V::Double fold(const FloatLanes<V> &lanes) {
+    constexpr std::size_t single_lanes = 8;
+    if constexpr (V::width > single_lanes) {
+        return V::widen_folded(fold_vectors<V, 1>(lanes, 0));
+    } else if constexpr (V::width == single_lanes) {
+        return V::fold(V::widen(fold_vectors<V, 1>(lanes, 0)));
+    } else {
+        constexpr std::size_t left = single_lanes / V::width;
+        DoubleLanes<V> eight; // vectors beyond `left` are not looked at
+        for (std::size_t g = 0; g < left; ++g) {
+            eight.group[g] = V::widen(fold_vectors<V, left>(lanes, g));
         }
-        for (; half > 0; half /= 2) {
+        for (std::size_t half = left / 2; half > 0; half /= 2) {
             for (std::size_t g = 0; g < half; ++g) {
-                wide[g] = V::add(wide[g], wide[g + half]);
+                eight.group[g] = V::add(eight.group[g], eight.group[g + half]);
             }
         }
-        return V::fold(wide[0]);
+        return V::fold(eight.group[0]);
     }
 }
 
