@@ -2,6 +2,11 @@
 //
 // memcpy would not do as the plain copy: the C library's own switches to streaming stores above a size of its choosing.
 // These loops say which stores they use. The empty asm in each keeps a compiler from making a memcpy of it after all.
+//
+// The streaming copy loads by non-temporal hint as well: what it reads then does not pass through the lower caches. On
+// one thread of a Zen 5, over 256 MiB to 256 MiB, that was 5 to 14 % faster than ordinary loads in each of five
+// runs of 41 copies in random order. Prefetching 512 bytes to 16 KiB ahead, reading two to eight places or pages in
+// turn, reading blocks before writing them, and unrolling came out slower, or the same.
 #include "contender.hpp"
 
 #include <algorithm>
@@ -21,7 +26,7 @@ namespace {
 
 constexpr std::size_t line = 64 / sizeof(float); // floats in a cache line
 
-// Copies whole lines. `to` is aligned to a line.
+// Copies whole lines. `from` and `to` are aligned to a line.
 using CopyLines = void (*)(const float *from, float *to, std::size_t count);
 
 void forbid_memcpy() {
@@ -29,6 +34,12 @@ void forbid_memcpy() {
 }
 
 #ifdef SIMDNORM_BENCH_X86
+
+// The intrinsics want pointers to vectors, and some of them no const.
+template <typename Vector>
+Vector *vector_at(const float *place) {
+    return reinterpret_cast<Vector *>(const_cast<float *>(place));
+}
 
 [[gnu::target("avx512f")]] void copy_lines_avx512(const float *from, float *to, std::size_t count) {
     for (std::size_t i = 0; i < count; i += line) {
@@ -39,12 +50,12 @@ void forbid_memcpy() {
 
 [[gnu::target("avx512f")]] void stream_lines_avx512(const float *from, float *to, std::size_t count) {
     for (std::size_t i = 0; i < count; i += line) {
-        _mm512_stream_ps(to + i, _mm512_loadu_ps(from + i));
+        _mm512_stream_si512(vector_at<__m512i>(to + i), _mm512_stream_load_si512(vector_at<__m512i>(from + i)));
     }
     _mm_sfence();
 }
 
-[[gnu::target("avx")]] void copy_lines_avx(const float *from, float *to, std::size_t count) {
+[[gnu::target("avx2")]] void copy_lines_avx2(const float *from, float *to, std::size_t count) {
     for (std::size_t i = 0; i < count; i += line) {
         _mm256_storeu_ps(to + i, _mm256_loadu_ps(from + i));
         _mm256_storeu_ps(to + i + 8, _mm256_loadu_ps(from + i + 8));
@@ -52,10 +63,9 @@ void forbid_memcpy() {
     }
 }
 
-[[gnu::target("avx")]] void stream_lines_avx(const float *from, float *to, std::size_t count) {
-    for (std::size_t i = 0; i < count; i += line) {
-        _mm256_stream_ps(to + i, _mm256_loadu_ps(from + i));
-        _mm256_stream_ps(to + i + 8, _mm256_loadu_ps(from + i + 8));
+[[gnu::target("avx2")]] void stream_lines_avx2(const float *from, float *to, std::size_t count) {
+    for (std::size_t i = 0; i < count; i += 8) {
+        _mm256_stream_si256(vector_at<__m256i>(to + i), _mm256_stream_load_si256(vector_at<__m256i>(from + i)));
     }
     _mm_sfence();
 }
@@ -106,7 +116,7 @@ void copy(CopyLines copy_lines, const Problem &problem) {
 
 Contender copy_contender(Kind kind, const std::string &set, CopyLines copy_lines) {
     return {kind == Kind::plain_copy ? "copy" : "stream", set, kind, false,
-            [copy_lines](const Problem &problem) -> Call { return [=] { copy(copy_lines, problem); }; }};
+            [copy_lines](const Problem &problem) -> Call { return {[=] { copy(copy_lines, problem); }}; }};
 }
 
 std::vector<Contender> both_copies(const std::string &set, CopyLines plain, CopyLines streaming) {
@@ -120,8 +130,8 @@ std::vector<Contender> copy_limits() {
     if (__builtin_cpu_supports("avx512f")) {
         return both_copies("avx512", copy_lines_avx512, stream_lines_avx512);
     }
-    if (__builtin_cpu_supports("avx")) {
-        return both_copies("avx", copy_lines_avx, stream_lines_avx);
+    if (__builtin_cpu_supports("avx2")) {
+        return both_copies("avx2", copy_lines_avx2, stream_lines_avx2);
     }
     return both_copies("sse2", copy_lines_baseline, stream_lines_sse2);
 #else

@@ -7,14 +7,15 @@
 #endif
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 namespace bench {
 
 namespace {
 
-constexpr std::size_t assumed_l1 = std::size_t{32} * 1024;
-constexpr std::size_t assumed_l2 = std::size_t{1024} * 1024;
+constexpr std::size_t kibibyte = 1024;
+constexpr std::size_t mebibyte = 1024 * kibibyte;
 
 std::size_t size_from_benchmark_library(int level) {
     for (const auto &cache : benchmark::CPUInfo::Get().caches) {
@@ -25,45 +26,70 @@ std::size_t size_from_benchmark_library(int level) {
     return 0;
 }
 
-std::size_t size_from_system([[maybe_unused]] int level) {
 #ifdef _SC_LEVEL1_DCACHE_SIZE
-    const int names[] = {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
-    const long size = sysconf(names[level - 1]);
-    return size > 0 ? static_cast<std::size_t>(size) : 0;
+
+std::size_t size_from_c_library(int name) {
+    return static_cast<std::size_t>(std::max(sysconf(name), 0L));
+}
+
+std::size_t l1_from_c_library() {
+    return size_from_c_library(_SC_LEVEL1_DCACHE_SIZE);
+}
+
+std::size_t l2_from_c_library() {
+    return size_from_c_library(_SC_LEVEL2_CACHE_SIZE);
+}
+
 #else
+
+std::size_t l1_from_c_library() {
     return 0;
+}
+
+std::size_t l2_from_c_library() {
+    return 0;
+}
+
 #endif
+
+CacheSize known_or_assumed(std::size_t known, std::size_t assumed) {
+    return known > 0 ? CacheSize{known, false} : CacheSize{assumed, true};
 }
 
-std::size_t cache_size(int level) {
-    const std::size_t size = size_from_benchmark_library(level);
-    return size > 0 ? size : size_from_system(level);
+CacheSize l1_size() {
+    const std::size_t size = size_from_benchmark_library(1);
+    return known_or_assumed(size > 0 ? size : l1_from_c_library(), 32 * kibibyte);
 }
 
-std::string in_words(std::size_t bytes) {
-    const std::size_t kib = bytes / 1024;
-    return kib % 1024 == 0 ? std::to_string(kib / 1024) + " MiB" : std::to_string(kib) + " KiB";
+CacheSize l2_size() {
+    const std::size_t size = size_from_benchmark_library(2);
+    return known_or_assumed(size > 0 ? size : l2_from_c_library(), mebibyte);
+}
+
+// Not from the C library, which may give the sum of all L3s in the package, hundreds of mebibytes. Where the system
+// tells of other caches and of no L3, there is none.
+CacheSize l3_size() {
+    const bool tells = !benchmark::CPUInfo::Get().caches.empty();
+    return tells ? CacheSize{size_from_benchmark_library(3), false} : CacheSize{32 * mebibyte, true};
+}
+
+std::string in_words(const CacheSize &size) {
+    if (size.bytes == 0) {
+        return "none";
+    }
+    const std::string number = size.bytes % mebibyte == 0 ? std::to_string(size.bytes / mebibyte) + " MiB"
+                                                          : std::to_string(size.bytes / kibibyte) + " KiB";
+    return number + (size.assumed ? " (assumed)" : "");
 }
 
 } // namespace
 
 CacheSizes cache_sizes() {
-    CacheSizes caches = {cache_size(1), cache_size(2), cache_size(3)};
-    if (caches.l1 == 0) {
-        caches.l1 = assumed_l1;
-        caches.l1_assumed = true;
-    }
-    if (caches.l2 == 0) {
-        caches.l2 = assumed_l2;
-        caches.l2_assumed = true;
-    }
-    return caches;
+    return {l1_size(), l2_size(), l3_size()};
 }
 
 std::string describe(const CacheSizes &caches) {
-    const std::string assumed = " (assumed)";
-    return "L1d " + in_words(caches.l1) + (caches.l1_assumed ? assumed : "") + ", L2 " + in_words(caches.l2) +
-           (caches.l2_assumed ? assumed : "") + ", L3 " + (caches.l3 > 0 ? in_words(caches.l3) : "none or unknown");
+    return "L1d " + in_words(caches.l1) + ", L2 " + in_words(caches.l2) + ", L3 " + in_words(caches.l3);
 }
 
 std::string cpu_name() {

@@ -6,18 +6,20 @@
 
 namespace bench {
 
-// In bytes. A level that the system does not tell of is an assumption for L1 and L2, and 0 for L3: a CPU may have none.
+struct CacheSize {
+    std::size_t bytes;
+    bool assumed; // the system does not tell
+};
+
 struct CacheSizes {
-    std::size_t l1 = 0;
-    std::size_t l2 = 0;
-    std::size_t l3 = 0; // of one L3, where a machine has several
-    bool l1_assumed = false;
-    bool l2_assumed = false;
+    CacheSize l1; // for data
+    CacheSize l2;
+    CacheSize l3; // of one L3, where a machine has several; 0 where it has none
 };
 
 CacheSizes cache_sizes();
 
-// As "L1d 32 KiB, L2 1 MiB, L3 32 MiB", with a word on what is assumed.
+// As "L1d 48 KiB, L2 1 MiB, L3 32 MiB (assumed)".
 std::string describe(const CacheSizes &caches);
 
 std::string cpu_name();

@@ -1,7 +1,9 @@
-// The benchmark: every instruction set that this machine has, and the copies that limit it, over the same shapes.
+// The benchmark: every instruction set that this machine has, other libraries where the build has them, and the copies
+// that limit all, over the same shapes.
 #include "contender.hpp"
 #include "machine.hpp"
 #include "measurements.hpp"
+#include "peers/peers.hpp"
 #include "shapes.hpp"
 #include "table_reporter.hpp"
 
@@ -29,7 +31,7 @@ struct Options {
 void print_help() {
     std::puts(
         "simdnorm_benchmark [options]\n"
-        "  --complete  also the scalar set on shapes that lie in memory: takes long\n"
+        "  --complete  more shapes, and the scalar set also on those that lie in memory: takes long\n"
         "  --smoke     a few tiny shapes, to see that all works; times mean nothing\n"
         "  --wrong     also contenders that are wrong on purpose: must fail\n"
         "Options of Google Benchmark, of which --benchmark_filter=<regex> and --benchmark_out=<file> serve most:");
@@ -82,40 +84,62 @@ std::string automatic_set() {
     return set;
 }
 
-void register_all(bench::Measurements &measurements, const Options &options) {
-    for (const auto &contenders : {bench::simdnorm_contenders(), bench::copy_limits(),
+std::vector<bench::Contender> all_contenders(const Options &options) {
+    std::vector<bench::Contender> all;
+    for (const auto &contenders : {bench::simdnorm_contenders(), bench::peers(), bench::copy_limits(),
                                    options.wrong ? bench::wrong_contenders() : std::vector<bench::Contender>()}) {
-        for (const bench::Contender &contender : contenders) {
-            measurements.add(contender, options.complete);
+        all.insert(all.end(), contenders.begin(), contenders.end());
+    }
+    return all;
+}
+
+void add_context(const std::string &set, const bench::CacheSizes &caches,
+                 const std::vector<bench::Contender> &contenders) {
+    benchmark::AddCustomContext("cpu", bench::cpu_name());
+    benchmark::AddCustomContext("cache_sizes", describe(caches));
+    benchmark::AddCustomContext("l1d_bytes", std::to_string(caches.l1.bytes));
+    benchmark::AddCustomContext("l2_bytes", std::to_string(caches.l2.bytes));
+    benchmark::AddCustomContext("l3_bytes", std::to_string(caches.l3.bytes));
+    benchmark::AddCustomContext("compiler", bench::compiler());
+    benchmark::AddCustomContext("simdnorm_version", simdnorm_version());
+    benchmark::AddCustomContext("automatic_instruction_set", set);
+    for (const bench::Contender &contender : contenders) {
+        if (!contender.version.empty()) {
+            benchmark::AddCustomContext(contender.name + "_version", contender.version);
         }
     }
 }
 
-void add_context(const std::string &set) {
-    benchmark::AddCustomContext("cpu", bench::cpu_name());
-    benchmark::AddCustomContext("compiler", bench::compiler());
-    benchmark::AddCustomContext("simdnorm_version", simdnorm_version());
-    benchmark::AddCustomContext("automatic_instruction_set", set);
+// As ", onednn 3.12.1, ggml 0.27.0".
+std::string peers_in_words(const std::vector<bench::Contender> &contenders) {
+    std::string words;
+    for (const bench::Contender &contender : contenders) {
+        if (!contender.version.empty()) {
+            words += ", " + contender.name + " " + contender.version;
+        }
+    }
+    return words;
 }
 
-std::string preamble(const std::string &set, const bench::CacheSizes &caches) {
-    return "simdnorm " + std::string(simdnorm_version()) +
-           ", float32, out of place, mean and rstd kept. Automatic set: " + set + ". " + bench::compiler() + ".\n" +
+std::string preamble(const std::string &set, const bench::CacheSizes &caches,
+                     const std::vector<bench::Contender> &contenders) {
+    return "simdnorm " + std::string(simdnorm_version()) + peers_in_words(contenders) +
+           ": float32, out of place, mean and rstd kept. Automatic set: " + set + ". " + bench::compiler() + ".\n" +
            bench::cpu_name() + ", " + std::to_string(bench::cpu_count()) + " CPUs, " + describe(caches) +
            ".\n"
            "GB/s count x read once and y written once: 8 bytes an element. Median of the repetitions.\n"
-           "copy: ordinary vector stores. stream: non-temporal stores. best: the fastest set, as a share of each "
-           "copy.\n";
+           "copy: ordinary vector loads and stores. stream: non-temporal ones. auto: the automatic set, by each copy's "
+           "rate;\nauto/peer: by that of the faster of oneDNN and libtorch, where there is one.\n";
 }
 
 // The table for the console; JSON and CSV stay as they are.
-std::unique_ptr<benchmark::BenchmarkReporter> reporter(const bench::Measurements &measurements,
+std::unique_ptr<benchmark::BenchmarkReporter> reporter(const bench::Measurements &measurements, const std::string &set,
                                                        const std::string &preamble) {
     std::unique_ptr<benchmark::BenchmarkReporter> standard(benchmark::CreateDefaultDisplayReporter());
     if (dynamic_cast<benchmark::ConsoleReporter *>(standard.get()) == nullptr) {
         return standard;
     }
-    return std::make_unique<bench::TableReporter>(measurements, preamble);
+    return std::make_unique<bench::TableReporter>(measurements, set, preamble);
 }
 
 int run(std::vector<std::string> arguments) {
@@ -126,10 +150,14 @@ int run(std::vector<std::string> arguments) {
 
     const std::string set = automatic_set();
     const bench::CacheSizes caches = bench::cache_sizes();
-    bench::Measurements measurements(options.smoke ? bench::smoke_shapes() : bench::forward_shapes(caches));
-    register_all(measurements, options);
-    add_context(set);
-    const auto display = reporter(measurements, preamble(set, caches));
+    bench::Measurements measurements(options.smoke ? bench::smoke_shapes()
+                                                   : bench::forward_shapes(caches, options.complete));
+    const auto contenders = all_contenders(options);
+    for (const bench::Contender &contender : contenders) {
+        measurements.add(contender, options.complete);
+    }
+    add_context(set, caches, contenders);
+    const auto display = reporter(measurements, set, preamble(set, caches, contenders));
     const std::size_t matching = benchmark::RunSpecifiedBenchmarks(display.get());
     if (measurements.failures() > 0) {
         std::cerr << measurements.failures() << " of the benchmarks failed" << std::endl;

@@ -15,7 +15,11 @@ namespace {
 
 void check_output(const Measurement &measurement, const Problem &problem) {
     spoil_outputs(problem);
-    measurement.contender.prepare(problem)();
+    const Call call = measurement.contender.prepare(problem);
+    call.run();
+    if (call.deliver) {
+        call.deliver();
+    }
     if (const auto mismatch = find_mismatch(problem, measurement.contender.kind)) {
         throw std::runtime_error("wrong output: " + describe(*mismatch));
     }
@@ -92,9 +96,9 @@ void Measurements::time(Measurement &measurement, benchmark::State &state) {
         measurement.checked = true;
     }
     const Call call = measurement.contender.prepare(problem);
-    call(); // fills the caches and wakes the threads
+    call.run(); // fills the caches and wakes the threads
     while (state.KeepRunning()) {
-        call();
+        call.run();
         benchmark::ClobberMemory();
     }
     report_facts(measurement, state);

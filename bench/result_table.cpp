@@ -14,6 +14,11 @@ std::string heading(const Contender &contender) {
     return contender.kind == Kind::simdnorm ? contender.set : contender.name;
 }
 
+// The peers that were written for speed; the others stand in the table to be seen.
+bool is_rival(const Contender &contender) {
+    return contender.name == "onednn" || contender.name == "libtorch";
+}
+
 std::string number(double value, int digits) {
     char text[32];
     std::snprintf(text, sizeof text, "%.*f", digits, value);
@@ -45,7 +50,16 @@ void ResultTable::enter(const Measurement &measurement, double bytes_per_second)
     row.rates[name] = bytes_per_second;
     switch (measurement.contender.kind) {
     case Kind::simdnorm:
-        row.best = std::max(row.best, bytes_per_second);
+        if (measurement.contender.set == automatic_set_) {
+            row.automatic = bytes_per_second;
+        }
+        break;
+    case Kind::peer:
+        if (is_rival(measurement.contender)) {
+            row.rival = std::max(row.rival, bytes_per_second);
+        }
+        break;
+    case Kind::peer_of_y:
         break;
     case Kind::plain_copy:
         row.plain_copy = bytes_per_second;
@@ -56,10 +70,18 @@ void ResultTable::enter(const Measurement &measurement, double bytes_per_second)
     }
 }
 
+bool ResultTable::has_rivals() const {
+    return std::any_of(rows_.begin(), rows_.end(), [](const auto &entry) { return entry.second.rival > 0; });
+}
+
 ResultTable::Cells ResultTable::header() const {
     Cells cells = {"D", "N", "where", "threads"};
     cells.insert(cells.end(), headings_.begin(), headings_.end());
-    cells.insert(cells.end(), {"best/copy", "best/stream", "as in"});
+    cells.insert(cells.end(), {"auto/copy", "auto/stream"});
+    if (has_rivals()) {
+        cells.push_back("auto/peer");
+    }
+    cells.push_back("as in");
     return cells;
 }
 
@@ -70,8 +92,11 @@ ResultTable::Cells ResultTable::cells(const Key &key, const Row &row) const {
         const auto rate = row.rates.find(name);
         cells.push_back(rate == row.rates.end() ? "-" : gigabytes(rate->second));
     }
-    cells.push_back(share(row.best, row.plain_copy));
-    cells.push_back(share(row.best, row.streaming_copy));
+    cells.push_back(share(row.automatic, row.plain_copy));
+    cells.push_back(share(row.automatic, row.streaming_copy));
+    if (has_rivals()) {
+        cells.push_back(share(row.automatic, row.rival));
+    }
     cells.push_back(models_with(columns));
     return cells;
 }

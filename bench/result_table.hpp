@@ -1,4 +1,4 @@
-// Results by shape, with the contenders side by side and the limits beside them.
+// Results by shape, with the contenders side by side: simdnorm, its peers, the limits.
 #pragma once
 
 #include "measurements.hpp"
@@ -7,12 +7,16 @@
 #include <map>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace bench {
 
 class ResultTable {
   public:
+    // Of simdnorm's sets, the automatic one is compared with others: what users get.
+    explicit ResultTable(std::string automatic_set) : automatic_set_(std::move(automatic_set)) {}
+
     // Columns stand in the order in which contenders are first entered.
     void enter(const Measurement &measurement, double bytes_per_second);
 
@@ -28,14 +32,17 @@ class ResultTable {
     struct Row {
         std::string regime;
         std::map<std::string, double> rates; // bytes per second by heading
-        double best = 0;                     // of simdnorm's instruction sets; 0: not measured, here and below
+        double automatic = 0;                // 0: not measured, here and below
+        double rival = 0;                    // the faster of oneDNN and libtorch
         double plain_copy = 0;
         double streaming_copy = 0;
     };
 
+    bool has_rivals() const;
     Cells header() const;
     Cells cells(const Key &key, const Row &row) const;
 
+    std::string automatic_set_;
     std::vector<std::string> headings_;
     std::map<Key, Row> rows_;
 };

@@ -13,7 +13,25 @@ constexpr std::size_t kibibyte = 1024;
 constexpr std::size_t mebibyte = 1024 * kibibyte;
 constexpr std::size_t bytes_per_element = 2 * sizeof(float); // x and y
 
-constexpr std::size_t all_columns[] = {32, 64, 100, 256, 512, 768, 1024, 1280, 1600, 4096, 5120, 8192, 16384, 65536};
+// Columns times as many rows as fill a part of each cache: from real models, and some that no vector divides.
+struct Columns {
+    std::size_t count;
+    bool always; // else measured only where all shapes are
+};
+
+constexpr Columns columns_of_matrices[] = {
+    {33, false},   {48, false},   {64, true},    {96, false},   {100, true},   {128, false},
+    {256, true},   {320, false},  {384, false},  {512, false},  {768, true},   {1000, false},
+    {1024, true},  {1280, false}, {1600, false}, {2048, false}, {3072, false}, {4096, true},
+    {5120, false}, {8192, false}, {16384, true}, {50257, true},
+};
+
+struct Size {
+    std::size_t rows, columns;
+};
+
+constexpr Size small_calls[] = {{1, 512}, {1, 768}, {1, 1600}, {3, 768}, {8, 96}};
+constexpr std::size_t columns_of_long_rows[] = {100000, 262144, 1000000, 3000000};
 
 struct Regime {
     const char *name;
@@ -22,11 +40,14 @@ struct Regime {
 
 // A share of each cache leaves room for gamma, beta and the rest of the machine.
 std::vector<Regime> regimes(const CacheSizes &caches) {
-    std::vector<Regime> result = {{"L1", caches.l1 / 2}, {"L2", caches.l2 / 2}};
-    if (caches.l3 / 4 > caches.l2) {
-        result.push_back({"L3", caches.l3 / 4});
+    const std::size_t l1 = caches.l1.bytes;
+    const std::size_t l2 = caches.l2.bytes;
+    const std::size_t l3 = caches.l3.bytes;
+    std::vector<Regime> result = {{"L1", l1 / 2}, {"L2", l2 / 2}};
+    if (l3 / 4 > l2) {
+        result.push_back({"L3", l3 / 4});
     }
-    result.push_back({"memory", std::clamp(4 * std::max(caches.l2, caches.l3), 128 * mebibyte, 512 * mebibyte)});
+    result.push_back({"memory", std::clamp(4 * std::max(l2, l3), 128 * mebibyte, 512 * mebibyte)});
     return result;
 }
 
@@ -35,24 +56,36 @@ bool has_same_size(const std::vector<Shape> &shapes, const Shape &shape) {
                        [&](const Shape &other) { return other.rows == shape.rows && other.columns == shape.columns; });
 }
 
+void add_matrices(std::vector<Shape> &shapes, const CacheSizes &caches, std::size_t columns) {
+    for (const Regime &regime : regimes(caches)) {
+        Shape shape = {regime.bytes / (bytes_per_element * columns), columns, regime.name};
+        if (shape.rows > 0 && !has_same_size(shapes, shape)) {
+            shapes.push_back(shape);
+        }
+    }
+}
+
 } // namespace
 
-std::vector<Shape> forward_shapes(const CacheSizes &caches) {
-    std::vector<Shape> shapes = {{8, 96, "call"}, {1, 768, "call"}};
-    for (std::size_t columns : all_columns) {
-        for (const Regime &regime : regimes(caches)) {
-            Shape shape = {regime.bytes / (bytes_per_element * columns), columns, regime.name};
-            if (shape.rows > 0 && !has_same_size(shapes, shape)) {
-                shapes.push_back(shape);
-            }
+std::vector<Shape> forward_shapes(const CacheSizes &caches, bool all) {
+    std::vector<Shape> shapes;
+    for (const Size &size : small_calls) {
+        shapes.push_back({size.rows, size.columns, "call"});
+    }
+    for (const Columns &columns : columns_of_matrices) {
+        if (columns.always || all) {
+            add_matrices(shapes, caches, columns.count);
         }
+    }
+    for (const std::size_t columns : columns_of_long_rows) {
+        shapes.push_back({1, columns, "row"});
     }
     return shapes;
 }
 
 std::vector<Shape> smoke_shapes() {
     // The last has more elements than are checked one by one.
-    return {{1, 768, "call"}, {8, 96, "call"}, {7, 33, "L1"}, {1, 20000, "L2"}, {40000, 33, "memory"}};
+    return {{1, 768, "call"}, {8, 96, "call"}, {7, 33, "L1"}, {1, 20000, "row"}, {40000, 33, "memory"}};
 }
 
 std::string models_with(std::size_t columns) {

@@ -1,4 +1,4 @@
-// The shapes that are measured: columns from real models, times as many rows as fill a part of each cache.
+// The shapes that are measured, in regimes: what limits a call.
 #pragma once
 
 #include <cstddef>
@@ -12,12 +12,14 @@ struct CacheSizes; // machine.hpp
 struct Shape {
     std::size_t rows;
     std::size_t columns;
-    std::string regime; // where x and y lie: "L1", "L2", "L3" or "memory"; "call" for one small call
+    // Where x and y lie: "L1", "L2", "L3" or "memory". "call": so small that the cost of a call shows. "row": one long.
+    std::string regime;
 
     std::size_t elements() const { return rows * columns; }
 };
 
-std::vector<Shape> forward_shapes(const CacheSizes &caches);
+// All of them, or those that say most.
+std::vector<Shape> forward_shapes(const CacheSizes &caches, bool all);
 
 // A few small shapes that reach every path of the benchmark; their times mean nothing.
 std::vector<Shape> smoke_shapes();

@@ -34,11 +34,11 @@ simdnorm_layer_norm_args arguments(const Problem &problem) {
 
 Call prepare(const std::string &set, const Problem &problem) {
     use_instruction_set(set);
-    return [args = arguments(problem)] {
+    return {[args = arguments(problem)] {
         if (simdnorm_layer_norm(&args) != SIMDNORM_OK) {
             throw std::runtime_error(simdnorm_last_error());
         }
-    };
+    }};
 }
 
 } // namespace

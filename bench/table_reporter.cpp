@@ -47,7 +47,8 @@ void TableReporter::Finalize() {
     for (const auto &measurement : measurements_.all()) {
         const auto rates = rates_.find(measurement->name());
         if (rates != rates_.end()) {
-            tables[measurement->pass].enter(*measurement, median(rates->second));
+            tables.try_emplace(measurement->pass, automatic_set_)
+                .first->second.enter(*measurement, median(rates->second));
         }
     }
     GetOutputStream() << preamble_;

@@ -17,8 +17,8 @@ namespace bench {
 class TableReporter : public benchmark::BenchmarkReporter {
   public:
     // `preamble` stands above the tables.
-    TableReporter(const Measurements &measurements, std::string preamble)
-        : measurements_(measurements), preamble_(std::move(preamble)) {}
+    TableReporter(const Measurements &measurements, std::string automatic_set, std::string preamble)
+        : measurements_(measurements), automatic_set_(std::move(automatic_set)), preamble_(std::move(preamble)) {}
 
     bool ReportContext(const Context &context) override;
     void ReportRuns(const std::vector<Run> &runs) override;
@@ -26,6 +26,7 @@ class TableReporter : public benchmark::BenchmarkReporter {
 
   private:
     const Measurements &measurements_;
+    std::string automatic_set_;
     std::string preamble_;
     // Bytes per second by the measurement's name: of each repetition, and their median where Google Benchmark passes on
     // nothing but aggregates.

@@ -15,7 +15,11 @@ foreach(expected IN ITEMS
     "wrong_rstd/[a-z0-9]+/N:7/D:33/threads:1/L1: wrong output: rstd differs at row 6, "
     "wrong_copy/[a-z0-9]+/N:7/D:33/threads:1/L1: wrong output: y differs at row 6, column 32: expected"
     "wrong_idle/none/N:7/D:33/threads:1/L1: wrong output: mean differs at row 0, "
-    "5 of the benchmarks failed")
+    "wrong_peer_y/[a-z0-9]+/N:7/D:33/threads:1/L1: wrong output: y differs at row 6, column 32: expected"
+    "wrong_peer_mean/[a-z0-9]+/N:7/D:33/threads:1/L1: wrong output: mean differs at row 6, "
+    "wrong_peer_of_y/[a-z0-9]+/N:7/D:33/threads:1/L1: wrong output: y differs at row 0, column 0: expected"
+    "wrong_peer_rstd/[a-z0-9]+/N:7/D:33/threads:1/L1: wrong output: rstd differs at row 0, "
+    "9 of the benchmarks failed")
   if(NOT errors MATCHES "${expected}")
     message(FATAL_ERROR "Not said: ${expected}\n${errors}")
   endif()
