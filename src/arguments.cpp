@@ -9,46 +9,42 @@
 namespace simdnorm {
 namespace {
 
-// One array argument: rows x columns floats, `stride` from row to row.
+// One array argument: rows x columns floats, `stride` from row to row. `bytes` from its first element to its last; more
+// than PTRDIFF_MAX if that is too many to count.
 struct Array {
     const char *name;
     const float *data;
     std::size_t rows;
     std::size_t columns;
     std::size_t stride;
+    std::size_t bytes;
 };
 
+constexpr std::size_t too_many = SIZE_MAX;
+
+Array matrix_argument(const char *name, const float *data, std::size_t rows, std::size_t columns, std::size_t stride) {
+    Array array = {name, data, rows, columns, stride, 0};
+    const bool is_empty = data == nullptr || rows == 0 || columns == 0;
+    if (!is_empty && (__builtin_mul_overflow(rows - 1, stride, &array.bytes) ||
+                      __builtin_add_overflow(array.bytes, columns, &array.bytes) ||
+                      __builtin_mul_overflow(array.bytes, sizeof(float), &array.bytes))) {
+        array.bytes = too_many;
+    }
+    return array;
+}
+
 Array vector_argument(const char *name, const float *data, std::size_t length) {
-    return {name, data, 1, length, length};
+    return matrix_argument(name, data, 1, length, length);
 }
 
 std::uintptr_t address(const Array &array) {
     return reinterpret_cast<std::uintptr_t>(array.data);
 }
 
-bool is_empty(const Array &array) {
-    return array.data == nullptr || array.rows == 0 || array.columns == 0;
-}
-
-// From its first element to its last; the caller knows that it fits in PTRDIFF_MAX.
-std::size_t bytes(const Array &array) {
-    return ((array.rows - 1) * array.stride + array.columns) * sizeof(float);
-}
-
-bool fits_in_memory(const Array &array) {
-    if (is_empty(array)) {
-        return true;
-    }
-    std::size_t elements = 0;
-    std::size_t size = 0;
-    return !__builtin_mul_overflow(array.rows - 1, array.stride, &elements) &&
-           !__builtin_add_overflow(elements, array.columns, &elements) &&
-           !__builtin_mul_overflow(elements, sizeof(float), &size) && size <= PTRDIFF_MAX;
-}
-
-// Distances are taken modulo the address space, so that no sum of address and size can wrap around.
+// Distances are taken modulo the address space, so that no sum of address and size can wrap around. An empty array
+// overlaps nothing.
 bool ranges_overlap(const Array &a, const Array &b) {
-    return address(b) - address(a) < bytes(a) || address(a) - address(b) < bytes(b);
+    return (address(b) - address(a) < a.bytes && b.bytes > 0) || (address(a) - address(b) < b.bytes && a.bytes > 0);
 }
 
 bool same_elements(const Array &a, const Array &b) {
@@ -105,7 +101,7 @@ class Checker {
     }
 
     void optional(const Array &array) {
-        require(fits_in_memory(array),
+        require(array.bytes <= PTRDIFF_MAX,
                 "%s: %s of rows %zu, columns %zu and stride %zu takes more than PTRDIFF_MAX bytes", call_, array.name,
                 array.rows, array.columns, array.stride);
         require(address(array) % sizeof(float) == 0, "%s: %s is %p; it must be aligned to 4 bytes", call_, array.name,
@@ -113,13 +109,12 @@ class Checker {
     }
 
     void apart(const Array &output, const Array &other) {
-        require(is_empty(output) || is_empty(other) || !ranges_overlap(output, other),
-                "%s: %s at %p (%zu bytes) overlaps %s at %p (%zu bytes)", call_, output.name, pointer(output),
-                bytes(output), other.name, pointer(other), bytes(other));
+        require(!ranges_overlap(output, other), "%s: %s at %p (%zu bytes) overlaps %s at %p (%zu bytes)", call_,
+                output.name, pointer(output), output.bytes, other.name, pointer(other), other.bytes);
     }
 
     void apart_or_same(const Array &output, const Array &input) {
-        if (!same_elements(output, input) && !rows_share_no_element(output, input)) {
+        if (ranges_overlap(output, input) && !same_elements(output, input) && !rows_share_no_element(output, input)) {
             apart(output, input);
         }
     }
@@ -148,8 +143,8 @@ simdnorm_status check_arguments(const simdnorm_layer_norm_args *args) {
     }
     const std::size_t rows = args->rows;
     const std::size_t columns = args->columns;
-    const Array x = {"x", args->x, rows, columns, stride_or(args->x_stride, columns)};
-    const Array y = {"y", args->y, rows, columns, stride_or(args->y_stride, columns)};
+    const Array x = matrix_argument("x", args->x, rows, columns, stride_or(args->x_stride, columns));
+    const Array y = matrix_argument("y", args->y, rows, columns, stride_or(args->y_stride, columns));
     const Array gamma = vector_argument("gamma", args->gamma, columns);
     const Array beta = vector_argument("beta", args->beta, columns);
     const Array mean = vector_argument("mean", args->mean, rows);
@@ -164,22 +159,22 @@ simdnorm_status check_arguments(const simdnorm_layer_norm_args *args) {
     check.store(args->store);
     check.required(x);
     check.required(y);
-    for (const Array &array : {gamma, beta, mean, rstd}) {
-        check.optional(array);
+    for (const Array *array : {&gamma, &beta, &mean, &rstd}) {
+        check.optional(*array);
     }
     if (check.status() != SIMDNORM_OK || rows == 0) {
         return check.status();
     }
 
     check.apart_or_same(y, x);
-    for (const Array &other : {gamma, beta, mean, rstd}) {
-        check.apart(y, other);
+    for (const Array *other : {&gamma, &beta, &mean, &rstd}) {
+        check.apart(y, *other);
     }
-    for (const Array &other : {x, gamma, beta, rstd}) {
-        check.apart(mean, other);
+    for (const Array *other : {&x, &gamma, &beta, &rstd}) {
+        check.apart(mean, *other);
     }
-    for (const Array &other : {x, gamma, beta}) {
-        check.apart(rstd, other);
+    for (const Array *other : {&x, &gamma, &beta}) {
+        check.apart(rstd, *other);
     }
     return check.status();
 }
