@@ -1,9 +1,13 @@
 #include "cache_sizes.hpp"
 
+#include <unistd.h>
+
 #include <cstdio>
 
 namespace simdnorm {
 namespace {
+
+constexpr CacheSizes common_sizes = {.l1d = 32U << 10, .last_level = 32U << 20};
 
 // One file of Linux's description of the first CPU's caches (Documentation/ABI/testing/sysfs-devices-system-cpu).
 template <class... Results>
@@ -19,9 +23,9 @@ bool read_cache_file(int index, const char *name, const char *format, Results *.
     return read == static_cast<int>(sizeof...(results));
 }
 
-std::size_t read_last_level_cache_size() {
-    constexpr std::size_t common_size = 32U << 20;
-    std::size_t size = common_size;
+// Not by sysconf: in a virtual machine that hides its caches it tells of all those in the package together.
+std::size_t read_last_level() {
+    std::size_t size = common_sizes.last_level;
     std::size_t greatest_level = 0;
     std::size_t level = 0;
     for (int index = 0; read_cache_file(index, "level", "%zu", &level); ++index) {
@@ -34,11 +38,20 @@ std::size_t read_last_level_cache_size() {
     return size;
 }
 
+std::size_t read_l1d() {
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+    if (const long size = sysconf(_SC_LEVEL1_DCACHE_SIZE); size > 0) {
+        return static_cast<std::size_t>(size);
+    }
+#endif
+    return common_sizes.l1d;
+}
+
 } // namespace
 
-std::size_t last_level_cache_size() {
-    static const std::size_t size = read_last_level_cache_size();
-    return size;
+const CacheSizes &cache_sizes() {
+    static const CacheSizes sizes = {.l1d = read_l1d(), .last_level = read_last_level()};
+    return sizes;
 }
 
 } // namespace simdnorm

@@ -5,8 +5,14 @@
 
 namespace simdnorm {
 
-// The cache before memory, in bytes, however many cores share it; read once. Where the system does not tell, the size
-// in a common server CPU.
-std::size_t last_level_cache_size();
+// In bytes, of the first CPU, and of each cache as a whole, however many cores share it. Where the system does not
+// tell, the sizes in a common server CPU.
+struct CacheSizes {
+    std::size_t l1d;
+    std::size_t last_level; // the cache before memory
+};
+
+// Read once.
+const CacheSizes &cache_sizes();
 
 } // namespace simdnorm

@@ -1,29 +1,34 @@
 // Shape, cache sizes and threads -> who does which rows, and with which stores.
 #pragma once
 
+#include "kernels/kernel_table.hpp"
+
 #include <simdnorm/simdnorm.h>
 
 #include <cstddef>
 
 namespace simdnorm {
 
+// Rows are dealt out to the threads; or, where they are too few for that, the blocks of each row are.
 struct ExecutionPlan {
     int threads;
-    bool streaming;
+    bool shares_rows;
+    Grouping grouping;
+    Traffic traffic;
 };
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args);
 
-// The rows that one thread of a team does: neighbours, as evenly as whole rows allow.
-struct RowRange {
+// What one thread of a team does of `count` rows, or blocks: neighbours, and no thread more than one above another.
+struct Share {
     std::size_t first;
     std::size_t count;
 };
 
-constexpr RowRange rows_of_thread(std::size_t rows, int thread, int threads) {
+constexpr Share share_of_thread(std::size_t count, int thread, int threads) {
     const auto t = static_cast<std::size_t>(thread);
-    const std::size_t each = rows / static_cast<std::size_t>(threads);
-    const std::size_t left_over = rows % static_cast<std::size_t>(threads);
+    const std::size_t each = count / static_cast<std::size_t>(threads);
+    const std::size_t left_over = count % static_cast<std::size_t>(threads);
     return {each * t + (t < left_over ? t : left_over), each + (t < left_over ? 1 : 0)};
 }
 

@@ -25,4 +25,11 @@ void run_on_team(int threads, const Work &work) {
     work(0, 1);
 }
 
+// Called by each thread of a team: returns when all have called it.
+inline void wait_for_team() {
+#ifdef _OPENMP
+#pragma omp barrier
+#endif
+}
+
 } // namespace simdnorm

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 namespace simdnorm {
 namespace {
@@ -21,13 +22,13 @@ template <class V, std::size_t vectors>
 struct Quad {
     typename V::Floats vector[vectors];
 
-    // The last vector holds `last_count` elements, and `otherwise` beyond.
-    [[gnu::always_inline]] static Quad load(const float *from, std::size_t last_count, typename V::Floats otherwise) {
+    // The last vector holds the elements that `last` names, and `otherwise` beyond.
+    [[gnu::always_inline]] static Quad load(const float *from, typename V::Mask last, typename V::Floats otherwise) {
         Quad quad;
         for (std::size_t i = 0; i + 1 < vectors; ++i) {
             quad.vector[i] = V::load(from + i * lane_count);
         }
-        quad.vector[vectors - 1] = V::load_first(from + (vectors - 1) * lane_count, last_count, otherwise);
+        quad.vector[vectors - 1] = V::load_first(from + (vectors - 1) * lane_count, last, otherwise);
         return quad;
     }
 
@@ -43,7 +44,7 @@ struct Quad {
     [[gnu::always_inline]] Quad operator-(typename V::Floats pivot) const {
         Quad result;
         for (std::size_t i = 0; i < vectors; ++i) {
-            result.vector[i] = vector[i] - pivot;
+            result.vector[i] = V::subtract(vector[i], pivot);
         }
         return result;
     }
@@ -121,36 +122,60 @@ struct BlockSums {
     typename V::Double squares;
 };
 
+// How many elements a block has, and how many the sample that its pivot is the mean of.
+struct Counts {
+    double count;
+    double per_element; // 1 / count
+    double per_sample;
+
+    explicit Counts(std::size_t columns)
+        : count(static_cast<double>(columns)), per_element(1.0 / count),
+          per_sample(columns <= quad_columns ? per_element : 1.0 / static_cast<double>(quad_columns)) {}
+};
+
 // A block of one quad, that is of up to 128 columns in so many vectors. Its lanes have two levels of single precision
 // left for the tree over the lanes.
 template <class V, std::size_t vectors>
-struct ShortBlock {
+class ShortBlock {
+  public:
+    [[gnu::always_inline]] explicit ShortBlock(std::size_t columns) : columns_(columns), counts_(columns) {
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            last_[g] = V::first(elements_in_group<V>(columns - (vectors - 1) * lane_count, g));
+        }
+    }
+
+    [[gnu::always_inline]] std::size_t columns() const { return columns_; }
+    [[gnu::always_inline]] const Counts &counts() const { return counts_; }
+
     // The sum of the elements that the pivot is the mean of: all of them.
-    [[gnu::always_inline]] static typename V::Double sample(const float *x, std::size_t columns) {
+    [[gnu::always_inline]] typename V::Double sample(const float *x) const {
         FloatLanes<V> sums;
         for (std::size_t g = 0; g < groups<V>; ++g) {
-            sums.group[g] = quad(x, columns, g, V::broadcast(0.0F)).sum();
+            sums.group[g] = quad(x, g, V::broadcast(0.0F)).sum();
         }
         return fold(sums);
     }
 
-    [[gnu::always_inline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
+    [[gnu::always_inline]] BlockSums<V> sum(const float *x, float pivot) const {
         const typename V::Floats k = V::broadcast(pivot);
         FloatLanes<V> differences;
         FloatLanes<V> squares;
         for (std::size_t g = 0; g < groups<V>; ++g) {
-            const Sums<V> sums = Sums<V>::of(quad(x, columns, g, k) - k);
+            const Sums<V> sums = Sums<V>::of(quad(x, g, k) - k);
             differences.group[g] = sums.differences;
             squares.group[g] = sums.squares;
         }
         return {fold(differences), fold(squares)};
     }
 
-    [[gnu::always_inline]] static Quad<V, vectors> quad(const float *x, std::size_t columns, std::size_t g,
-                                                        typename V::Floats otherwise) {
-        const std::size_t last = elements_in_group<V>(columns - (vectors - 1) * lane_count, g);
-        return Quad<V, vectors>::load(x + g * V::width, last, otherwise);
+  private:
+    [[gnu::always_inline]] Quad<V, vectors> quad(const float *x, std::size_t g, typename V::Floats otherwise) const {
+        return Quad<V, vectors>::load(x + g * V::width, last_[g], otherwise);
     }
+
+    std::size_t columns_;
+    Counts counts_;
+    typename V::Mask last_[groups<V>];
 };
 
 template <class V>
@@ -171,17 +196,13 @@ struct LongBlock {
         DoubleLanes<V> squares;
         std::size_t done = 0;
         for (; columns - done > chunk_columns; done += chunk_columns) {
-            for (std::size_t g = 0; g < groups<V>; ++g) {
+            for_each_group<V>([&](auto g) __attribute__((always_inline)) {
                 const Sums<V> sums = whole_chunk(x + done + g * V::width, k);
                 differences.add(g, sums.differences);
                 squares.add(g, sums.squares);
-            }
+            });
         }
-        for (std::size_t g = 0; g < groups<V>; ++g) {
-            const Sums<V> sums = last_chunk(x + done + g * V::width, columns - done, g, k);
-            differences.add(g, sums.differences);
-            squares.add(g, sums.squares);
-        }
+        add_last_chunk(x + done, columns - done, k, differences, squares);
         return {fold(differences), fold(squares)};
     }
 
@@ -191,50 +212,84 @@ struct LongBlock {
     }
 
     // The first `columns` of a chunk, 0 < columns <= 512, in the same tree without what is missing.
-    [[gnu::always_inline]] static Sums<V> last_chunk(const float *lane, std::size_t columns, std::size_t g,
-                                                     typename V::Floats pivot) {
+    [[gnu::always_inline]] static void add_last_chunk(const float *x, std::size_t columns, typename V::Floats pivot,
+                                                      DoubleLanes<V> &differences, DoubleLanes<V> &squares) {
         const std::size_t whole = (columns - 1) / quad_columns;
-        const Sums<V> last = last_quad(lane + whole * quad_columns, columns - whole * quad_columns, g, pivot);
-        if (whole == 0) {
-            return last;
+        const auto add = [&](auto whole_quads, auto vectors) __attribute__((always_inline)) {
+            for_each_group<V>([&](auto g) __attribute__((always_inline)) {
+                const float *lane = x + g * V::width;
+                const typename V::Mask mask = V::first(
+                    elements_in_group<V>(columns - whole_quads * quad_columns - (vectors - 1) * lane_count, g));
+                const Sums<V> last =
+                    Sums<V>::of(Quad<V, vectors>::load(lane + whole_quads * quad_columns, mask, pivot) - pivot);
+                const Sums<V> sums = partial_chunk<whole_quads>(lane, last, pivot);
+                differences.add(g, sums.differences);
+                squares.add(g, sums.squares);
+            });
+        };
+        const auto with_quads = [&](auto whole_quads) __attribute__((always_inline)) {
+            with_vectors(
+                columns - whole_quads * quad_columns, [&](auto vectors) __attribute__((always_inline)) {
+                    add(whole_quads, vectors);
+                });
+        };
+        switch (whole) {
+        case 0:
+            return with_quads(std::integral_constant<std::size_t, 0>());
+        case 1:
+            return with_quads(std::integral_constant<std::size_t, 1>());
+        case 2:
+            return with_quads(std::integral_constant<std::size_t, 2>());
+        default:
+            return with_quads(std::integral_constant<std::size_t, 3>());
         }
-        const Sums<V> first = sum_quad<V>(lane, pivot);
-        if (whole == 1) {
-            return first + last;
-        }
-        const Sums<V> pair = first + sum_quad<V>(lane + quad_columns, pivot);
-        if (whole == 2) {
-            return pair + last;
-        }
-        return pair + (sum_quad<V>(lane + 2 * quad_columns, pivot) + last);
     }
 
-    [[gnu::always_inline]] static Sums<V> last_quad(const float *lane, std::size_t columns, std::size_t g,
-                                                    typename V::Floats pivot) {
-        return with_vectors(columns, [&](auto vectors) {
-            const std::size_t last = elements_in_group<V>(columns - (vectors - 1) * lane_count, g);
-            return Sums<V>::of(Quad<V, vectors>::load(lane, last, pivot) - pivot);
-        });
+    template <std::size_t whole_quads>
+    [[gnu::always_inline]] static Sums<V> partial_chunk(const float *lane, const Sums<V> &last,
+                                                        typename V::Floats pivot) {
+        if constexpr (whole_quads == 0) {
+            return last;
+        } else if constexpr (whole_quads == 1) {
+            return sum_quad<V>(lane, pivot) + last;
+        } else if constexpr (whole_quads == 2) {
+            return (sum_quad<V>(lane, pivot) + sum_quad<V>(lane + quad_columns, pivot)) + last;
+        } else {
+            return (sum_quad<V>(lane, pivot) + sum_quad<V>(lane + quad_columns, pivot)) +
+                   (sum_quad<V>(lane + 2 * quad_columns, pivot) + last);
+        }
     }
 };
 
 // A block of any length. Not inlined: one copy serves every number of rows and kind of store, and building takes
 // seconds instead of minutes.
 template <class V>
-struct AnyBlock {
+class AnyBlock {
+  public:
+    [[gnu::always_inline]] explicit AnyBlock(std::size_t columns) : columns_(columns), counts_(columns) {}
+
+    [[gnu::always_inline]] std::size_t columns() const { return columns_; }
+    [[gnu::always_inline]] const Counts &counts() const { return counts_; }
+    [[gnu::always_inline]] typename V::Double sample(const float *x) const { return sample(x, columns_); }
+    [[gnu::always_inline]] BlockSums<V> sum(const float *x, float pivot) const { return sum(x, columns_, pivot); }
+
+  private:
     [[gnu::noinline]] static typename V::Double sample(const float *x, std::size_t columns) {
         if (columns > quad_columns) {
             return LongBlock<V>::sample(x, columns);
         }
-        return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>::sample(x, columns); });
+        return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>(columns).sample(x); });
     }
 
     [[gnu::noinline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
         if (columns > quad_columns) {
             return LongBlock<V>::sum(x, columns, pivot);
         }
-        return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>::sum(x, columns, pivot); });
+        return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>(columns).sum(x, pivot); });
     }
+
+    std::size_t columns_;
+    Counts counts_;
 };
 
 } // namespace

@@ -5,6 +5,22 @@
 
 namespace simdnorm {
 
+// Elements in a line of the caches, of any CPU that simdnorm has a kernel for.
+constexpr std::size_t cache_line_floats = 64 / sizeof(float);
+
+// Which rows are under way at the same time: several share gamma and beta, and fill the time that the steps of one wait
+// for each other. Overlapped: the statistics of the groups after it are taken while a group is normalised; for
+// rows of one block alone. The bits do not depend on it.
+enum class Grouping { overlapped_eights, overlapped_pairs, overlapped_rows, pairs, rows };
+
+// Where the data lies, and how y gets there. Of the bits, none depends on it.
+enum class Traffic {
+    cached,   // in the caches
+    fetched,  // in memory: x is asked for ahead, y written by ordinary stores
+    streamed, // in memory: x is asked for ahead, y written past the caches; each of its rows fills whole lines
+    packed,   // the same for other rows: elements are held back until they fill a vector
+};
+
 // A range of rows to normalise: plain pointers to its first row, checked and decided on by the caller.
 struct LayerNormRows {
     std::size_t rows;
@@ -18,11 +34,35 @@ struct LayerNormRows {
     std::size_t y_stride;
     float *mean; // or nullptr: not wanted
     float *rstd; // or nullptr: not wanted
-    bool streaming;
+    Grouping grouping;
+    Traffic traffic;
 };
 
+// Statistics are taken block by block of so many columns: a block lies in L1, so that the rare second look at it costs
+// no memory traffic.
+constexpr std::size_t statistics_block = 4096;
+
+// Neighbouring blocks of a row.
+struct BlockRange {
+    std::size_t first;
+    std::size_t count;
+};
+
+// Of one block: how many elements, and their mean (pivot + offset) and sum of squared deviations from it.
+struct BlockMoments {
+    double count;
+    float pivot;
+    double offset;
+    double squares;
+};
+
+// A thread has rows of its own, and calls layer_norm; or a row is shared by threads. Then each of them calls
+// measure_blocks for its part of the blocks of the row, and when all have, normalize_blocks for the same part.
+// `moments` has room for all blocks of the row, and is the same for all threads.
 struct KernelTable {
     void (*layer_norm)(const LayerNormRows &);
+    void (*measure_blocks)(const LayerNormRows &, std::size_t row, BlockRange, BlockMoments *moments);
+    void (*normalize_blocks)(const LayerNormRows &, std::size_t row, BlockRange, const BlockMoments *moments);
 };
 
 // Each defined by the file of its name, where the build has it.

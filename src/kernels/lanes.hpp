@@ -7,6 +7,8 @@
 
 #include <cmath>
 #include <cstddef>
+#include <type_traits>
+#include <utility>
 
 #ifdef __FAST_MATH__
 #error "simdnorm promises exact bits and error bounds; -ffast-math and -Ofast break them: build it without"
@@ -32,6 +34,17 @@ template <class V>
 [[gnu::always_inline]] inline std::size_t elements_in_group(std::size_t count, std::size_t g) {
     const std::size_t before = g * V::width;
     return count <= before ? 0 : smaller(count - before, V::width);
+}
+
+template <class Use, std::size_t... g>
+[[gnu::always_inline]] inline void for_each_of(std::index_sequence<g...>, const Use &use) {
+    (use(std::integral_constant<std::size_t, g>()), ...);
+}
+
+// Calls use(g) with g, as a constant, each group of lanes.
+template <class V, class Use>
+[[gnu::always_inline]] inline void for_each_group(const Use &use) {
+    for_each_of(std::make_index_sequence<groups<V>>(), use);
 }
 
 // The 32 lanes in single precision.

@@ -1,6 +1,7 @@
 // Rows + their statistics -> y.
 #pragma once
 
+#include "kernel_table.hpp"
 #include "lanes.hpp"
 #include "row_statistics.hpp"
 
@@ -12,8 +13,6 @@ namespace {
 
 // Rows are normalised in blocks of columns, so that a block of gamma and beta stays in L1 for the rows of a group.
 constexpr std::size_t normalize_block = 1024;
-
-constexpr std::size_t cache_line_columns = 64 / sizeof(float);
 
 // What stands for a gamma or beta left out: the same arithmetic as with arrays, hence the same bits.
 template <int value>
@@ -28,23 +27,14 @@ struct Constants {
 constexpr Constants<1> ones;
 constexpr Constants<0> zeros;
 
-// Where a call's data lies: in the caches; or in memory, where y is written past the caches and the next rows are asked
-// for while these are written.
-struct InCache {
-    static constexpr bool streaming = false;
-};
-struct InMemory {
-    static constexpr bool streaming = true;
-};
-
-// A block of columns of `rows` rows. `next` is what will be wanted next of x, in its place one group of rows on.
+// A block of columns of `rows` rows. What will be wanted next of x lies `ahead` elements further.
 template <std::size_t rows>
 struct Segment {
     const float *x[rows];
     float *y[rows];
     const float *gamma;
     const float *beta;
-    const float *next[rows];
+    std::size_t ahead;
 };
 
 template <class V, std::size_t rows>
@@ -69,17 +59,17 @@ struct Normalizer {
         return V::multiply_add(v, gamma, beta);
     }
 
-    // `count` columns from column j on.
-    [[gnu::always_inline]] void part(const Segment<rows> &s, std::size_t j, std::size_t count) const {
+    // The columns that the mask names, from column j on.
+    [[gnu::always_inline]] void part(const Segment<rows> &s, std::size_t j, typename V::Mask mask) const {
         const typename V::Floats zero = V::broadcast(0.0F);
-        const typename V::Floats gamma = V::load_first(s.gamma + j, count, zero);
-        const typename V::Floats beta = V::load_first(s.beta + j, count, zero);
+        const typename V::Floats gamma = V::load_first(s.gamma + j, mask, zero);
+        const typename V::Floats beta = V::load_first(s.beta + j, mask, zero);
         for (std::size_t r = 0; r < rows; ++r) {
-            V::store_first(s.y[r] + j, count, apply(r, V::load_first(s.x[r] + j, count, mean[r]), gamma, beta));
+            V::store_first(s.y[r] + j, mask, apply(r, V::load_first(s.x[r] + j, mask, mean[r]), gamma, beta));
         }
     }
 
-    template <class Data>
+    template <bool streams>
     [[gnu::always_inline]] void whole(const Segment<rows> &s, std::size_t j) const {
         const typename V::Floats gamma = V::load(s.gamma + j);
         const typename V::Floats beta = V::load(s.beta + j);
@@ -89,8 +79,7 @@ struct Normalizer {
             y[r] = apply(r, V::load(s.x[r] + j), gamma, beta);
         }
         for (std::size_t r = 0; r < rows; ++r) {
-            if constexpr (Data::streaming) {
-                V::prefetch(s.next[r] + j);
+            if constexpr (streams) {
                 V::stream(s.y[r] + j, y[r]);
             } else {
                 V::store(s.y[r] + j, y[r]);
@@ -98,36 +87,127 @@ struct Normalizer {
         }
     }
 
-    template <class Data>
-    [[gnu::always_inline]] void columns(const Segment<rows> &s, std::size_t j, std::size_t end) const {
-        for (; end - j >= V::width; j += V::width) {
-            whole<Data>(s, j);
+    // The first `columns` of a segment, in order.
+    template <Traffic traffic>
+    [[gnu::always_inline]] void columns(const Segment<rows> &s, std::size_t columns) const {
+        std::size_t j = 0;
+        if constexpr (traffic != Traffic::cached) {
+            for (; columns - j >= cache_line_floats; j += cache_line_floats) {
+                prefetch(s, j);
+                for (std::size_t k = 0; k < cache_line_floats; k += V::width) {
+                    whole<traffic == Traffic::streamed>(s, j + k);
+                }
+            }
+            if (j < columns) {
+                prefetch(s, j);
+            }
         }
-        if (j < end) {
-            part(s, j, end - j);
+        for (; columns - j >= V::width; j += V::width) {
+            whole<false>(s, j);
+        }
+        if (j < columns) {
+            part(s, j, V::first(columns - j));
+        }
+    }
+
+    [[gnu::always_inline]] void prefetch(const Segment<rows> &s, std::size_t j) const {
+        for (std::size_t r = 0; r < rows; ++r) {
+            V::prefetch(s.x[r] + j + s.ahead);
         }
     }
 };
 
-// A streaming store should fill a line of the cache: a line written in parts costs more than an ordinary store.
-[[gnu::always_inline]] inline std::size_t columns_to_line(const float *y) {
-    const std::size_t past = reinterpret_cast<std::uintptr_t>(y) / sizeof(float) % cache_line_columns;
-    return past == 0 ? 0 : cache_line_columns - past;
-}
+// Elements that follow each other in memory, be they of one row or of several, written past the caches in whole
+// vectors: what does not fill one is held back. A line of the caches that is written in parts costs more than ordinary
+// stores.
+template <class V>
+class Packer {
+  public:
+    [[gnu::always_inline]] explicit Packer(float *y) { start(y); }
 
-template <class V, class Data, std::size_t rows>
-[[gnu::always_inline]] inline void normalize(const Segment<rows> &segment, std::size_t columns,
-                                             const Normalizer<V, rows> &normalizer) {
-    if constexpr (!Data::streaming) {
-        normalizer.template columns<Data>(segment, 0, columns);
-    } else {
-        static_assert(rows == 1);
-        const std::size_t head = smaller(columns, columns_to_line(segment.y[0]));
-        const std::size_t tail = head + (columns - head) / cache_line_columns * cache_line_columns;
-        normalizer.template columns<InCache>(segment, 0, head);
-        normalizer.template columns<Data>(segment, head, tail);
-        normalizer.template columns<InCache>(segment, tail, columns);
+    [[gnu::always_inline]] void put(typename V::Floats value) {
+        write(V::join(held_, value, places_));
+        held_ = value;
     }
+
+    // The first `count` elements, fewer than a vector has.
+    [[gnu::always_inline]] void put_first(typename V::Floats value, std::size_t count) {
+        if (count_ + count < V::width) {
+            held_ = V::join(held_, value, V::from(count));
+            count_ += count;
+        } else {
+            write(V::join(held_, value, places_));
+            held_ = V::join(value, value, V::from(count));
+            count_ = count_ + count - V::width;
+        }
+        places_ = V::from(V::width - count_);
+    }
+
+    // Writes what is held, and goes on at y.
+    [[gnu::noinline]] void restart(float *y) {
+        finish();
+        start(y);
+    }
+
+    [[gnu::noinline]] void finish() { write_part(V::join(held_, held_, places_), count_); }
+
+  private:
+    [[gnu::always_inline]] void start(float *y) {
+        foreign_ = reinterpret_cast<std::uintptr_t>(y) / sizeof(float) % V::width;
+        to_ = y - foreign_;
+        held_ = V::broadcast(0.0F);
+        count_ = foreign_;
+        places_ = V::from(V::width - count_);
+    }
+
+    [[gnu::always_inline]] void write(typename V::Floats value) {
+        if (foreign_ > 0) [[unlikely]] {
+            write_part(value, V::width);
+        } else {
+            V::stream(to_, value);
+        }
+        to_ += V::width;
+    }
+
+    // Of a vector that is not all ours, what is, by ordinary stores.
+    [[gnu::noinline]] void write_part(typename V::Floats value, std::size_t end) {
+        float elements[V::width];
+        V::store(elements, value);
+        for (std::size_t j = foreign_; j < end; ++j) {
+            to_[j] = elements[j];
+        }
+        foreign_ = 0;
+    }
+
+    typename V::Floats held_; // the last count_ elements of it
+    decltype(V::from(0)) places_;
+    std::size_t count_;
+    float *to_;
+    std::size_t foreign_; // elements there that belong to somebody else
+};
+
+// The first `columns` of one row's segment, to a packer.
+template <class V>
+[[gnu::always_inline]] inline void pack(const Normalizer<V, 1> &normalizer, const Segment<1> &s, std::size_t columns,
+                                        Packer<V> &to) {
+    Packer<V> packer = to; // a copy that stores to y cannot seem to change
+    std::size_t j = 0;
+    for (; columns - j >= V::width; j += V::width) {
+        if (j % cache_line_floats == 0) {
+            normalizer.prefetch(s, j);
+        }
+        packer.put(normalizer.apply(0, V::load(s.x[0] + j), V::load(s.gamma + j), V::load(s.beta + j)));
+    }
+    if (j < columns) {
+        normalizer.prefetch(s, j);
+        const typename V::Mask mask = V::first(columns - j);
+        const typename V::Floats zero = V::broadcast(0.0F);
+        packer.put_first(normalizer.apply(0, V::load_first(s.x[0] + j, mask, zero),
+                                          V::load_first(s.gamma + j, mask, zero),
+                                          V::load_first(s.beta + j, mask, zero)),
+                         columns - j);
+    }
+    to = packer;
 }
 
 } // namespace

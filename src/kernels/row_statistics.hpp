@@ -10,6 +10,7 @@
 #pragma once
 
 #include "block_sums.hpp"
+#include "kernel_table.hpp"
 #include "lanes.hpp"
 
 #include <cstddef>
@@ -17,11 +18,8 @@
 namespace simdnorm {
 namespace {
 
-// A block lies in L1, so that the rare second look at it costs no memory traffic.
-constexpr std::size_t statistics_block = 4096;
-
-// The pivot is good if the block's offset from it has a square below 1/32 of the mean square.
-constexpr double pivot_tolerance = 32;
+// The pivot is good if the block's offset from it has a square of at most 1/32 of the mean square.
+constexpr double pivot_tolerance = 1.0 / 32;
 
 // Variance plus epsilon outside these bounds may have suffered from squares that underflowed, or from a spread near
 // float's range: such rows are done again in double.
@@ -62,58 +60,72 @@ struct RowStarts {
 };
 
 template <std::size_t rows>
+struct Pivots {
+    float of_row[rows];
+};
+
+// Sums of the differences from the pivots and of their squares, as lanes not yet added together.
+template <class V, std::size_t rows>
+struct LaneSums {
+    typename V::Double differences[rows];
+    typename V::Double squares[rows];
+};
+
+template <std::size_t rows>
 struct CentredSums {
     double differences[rows];
     double squares[rows];
 };
 
+// The statistics of a block in three steps, each of which hands its result on through memory. A caller that has other
+// rows at hand does something for them in between: the chain of dependent operations is long.
 template <class V, class Block, std::size_t rows>
-[[gnu::always_inline]] inline CentredSums<rows> centred_sums(const RowStarts<rows> &x, std::size_t columns,
-                                                             const float (&pivot)[rows]) {
-    typename V::Double differences[rows];
-    typename V::Double squares[rows];
-    for (std::size_t r = 0; r < rows; ++r) {
-        const BlockSums<V> sums = Block::sum(x.at[r], columns, pivot[r]);
-        differences[r] = sums.differences;
-        squares[r] = sums.squares;
-    }
-    CentredSums<rows> sums;
-    V::sum_rows(differences, sums.differences);
-    V::sum_rows(squares, sums.squares);
-    return sums;
-}
-
-template <class V, class Block, std::size_t rows>
-[[gnu::always_inline]] inline void choose_pivots(const RowStarts<rows> &x, std::size_t columns, float (&pivot)[rows]) {
+[[gnu::always_inline]] inline void choose_pivots(Pivots<rows> &pivots, const RowStarts<rows> &x, const Block &block) {
     typename V::Double lanes[rows];
     for (std::size_t r = 0; r < rows; ++r) {
-        lanes[r] = Block::sample(x.at[r], columns);
+        lanes[r] = block.sample(x.at[r]);
     }
     double sums[rows];
     V::sum_rows(lanes, sums);
     using R = typename V::template Rows<rows>;
-    const auto scale = R::broadcast(1.0 / static_cast<double>(smaller(columns, quad_columns)));
+    const auto scale = R::broadcast(block.counts().per_sample);
     for (std::size_t r = 0; r < rows; r += R::width) {
-        R::store(pivot + r, R::load(sums + r) * scale);
+        R::store(pivots.of_row + r, R::load(sums + r) * scale);
+    }
+}
+
+template <class V, class Block, std::size_t rows>
+[[gnu::always_inline]] inline void sum_lanes(LaneSums<V, rows> &lanes, const RowStarts<rows> &x, const Block &block,
+                                             const Pivots<rows> &pivots) {
+    for (std::size_t r = 0; r < rows; ++r) {
+        const BlockSums<V> sums = block.sum(x.at[r], pivots.of_row[r]);
+        lanes.differences[r] = sums.differences;
+        lanes.squares[r] = sums.squares;
     }
 }
 
 template <class V, std::size_t rows>
-[[gnu::always_inline]] inline Moments<rows> moments_of(std::size_t columns, const float (&pivot)[rows],
+[[gnu::always_inline]] inline CentredSums<rows> add_lanes(const LaneSums<V, rows> &lanes) {
+    CentredSums<rows> sums;
+    V::sum_rows(lanes.differences, sums.differences);
+    V::sum_rows(lanes.squares, sums.squares);
+    return sums;
+}
+
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline Moments<rows> moments_of(const Counts &counts, const Pivots<rows> &pivots,
                                                        const CentredSums<rows> &sums) {
     using R = typename V::template Rows<rows>;
     Moments<rows> moments;
-    moments.count = static_cast<double>(columns);
-    const auto scale = R::broadcast(1.0 / moments.count);
+    moments.count = counts.count;
+    const auto scale = R::broadcast(counts.per_element);
     for (std::size_t r = 0; r < rows; r += R::width) {
         const auto differences = R::load(sums.differences + r);
         const auto offset = differences * scale;
         R::store(moments.offset + r, offset);
         R::store(moments.squares + r, R::load(sums.squares + r) - differences * offset);
     }
-    for (std::size_t r = 0; r < rows; ++r) {
-        moments.pivot[r] = pivot[r];
-    }
+    __builtin_memcpy(moments.pivot, pivots.of_row, sizeof moments.pivot);
     return moments;
 }
 
@@ -121,7 +133,7 @@ template <class V, std::size_t rows>
 template <class V, std::size_t rows>
 [[gnu::always_inline]] inline bool has_poor_pivot(const CentredSums<rows> &sums, double count) {
     using R = typename V::template Rows<rows>;
-    const auto limit = R::broadcast(count / pivot_tolerance);
+    const auto limit = R::broadcast(count * pivot_tolerance);
     bool good = true;
     for (std::size_t r = 0; r < rows; r += R::width) {
         const auto differences = R::load(sums.differences + r);
@@ -132,42 +144,64 @@ template <class V, std::size_t rows>
 
 // Sums again those rows whose pivot turned out poor, around the mean that the first sums tell.
 template <class V, std::size_t rows>
-[[gnu::noinline, gnu::cold]] void mend_poor_pivots(const RowStarts<rows> &x, std::size_t columns,
-                                                   const CentredSums<rows> &sums, Moments<rows> &moments) {
+[[gnu::noinline, gnu::cold]] Moments<rows> mend_poor_pivots(RowStarts<rows> x, std::size_t columns,
+                                                            CentredSums<rows> sums, Moments<rows> moments) {
+    const AnyBlock<V> block(columns);
     for (std::size_t r = 0; r < rows; ++r) {
         const CentredSums<1> sum = {{sums.differences[r]}, {sums.squares[r]}};
         if (!has_poor_pivot<V, 1>(sum, moments.count)) {
             continue;
         }
-        const float pivot[1] = {static_cast<float>(moments.pivot[r] + moments.offset[r])};
-        const Moments<1> again =
-            moments_of<V, 1>(columns, pivot, centred_sums<V, AnyBlock<V>, 1>({{x.at[r]}}, columns, pivot));
+        const Pivots<1> pivot = {{static_cast<float>(moments.pivot[r] + moments.offset[r])}};
+        LaneSums<V, 1> lanes;
+        sum_lanes<V>(lanes, {{x.at[r]}}, block, pivot);
+        const Moments<1> again = moments_of<V>(block.counts(), pivot, add_lanes<V>(lanes));
         moments.pivot[r] = again.pivot[0];
         moments.offset[r] = again.offset[0];
         moments.squares[r] = again.squares[0];
-    }
-}
-
-template <class V, class Block, std::size_t rows>
-[[gnu::always_inline]] inline Moments<rows> block_moments(const RowStarts<rows> &x, std::size_t columns) {
-    float pivot[rows];
-    choose_pivots<V, Block>(x, columns, pivot);
-    const CentredSums<rows> sums = centred_sums<V, Block>(x, columns, pivot);
-    Moments<rows> moments = moments_of<V>(columns, pivot, sums);
-    if (has_poor_pivot<V>(sums, moments.count)) [[unlikely]] {
-        mend_poor_pivots<V>(x, columns, sums, moments);
     }
     return moments;
 }
 
 template <class V, class Block, std::size_t rows>
+[[gnu::always_inline]] inline Moments<rows> finish_block(const LaneSums<V, rows> &lanes, const RowStarts<rows> &x,
+                                                         const Block &block, const Pivots<rows> &pivots) {
+    const CentredSums<rows> sums = add_lanes<V>(lanes);
+    Moments<rows> moments = moments_of<V>(block.counts(), pivots, sums);
+    if (has_poor_pivot<V>(sums, moments.count)) [[unlikely]] {
+        moments = mend_poor_pivots<V, rows>(x, block.columns(), sums, moments);
+    }
+    return moments;
+}
+
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline Moments<rows> block_moments(const RowStarts<rows> &x, std::size_t columns) {
+    const AnyBlock<V> block(columns);
+    Pivots<rows> pivots;
+    choose_pivots<V>(pivots, x, block);
+    LaneSums<V, rows> lanes;
+    sum_lanes<V>(lanes, x, block, pivots);
+    return finish_block<V>(lanes, x, block, pivots);
+}
+
+// A row's moments so far and those of its next block.
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline void add_block(Moments<rows> &row, const Moments<rows> &block, bool first) {
+    if (first) {
+        row = block;
+    } else {
+        merge<V>(row, block);
+    }
+}
+
+template <class V, std::size_t rows>
 [[gnu::always_inline]] inline Moments<rows> row_moments(RowStarts<rows> x, std::size_t columns) {
-    Moments<rows> moments = block_moments<V, Block>(x, smaller(columns, statistics_block));
-    for (std::size_t done = statistics_block; done < columns; done += statistics_block) {
+    Moments<rows> moments;
+    for (std::size_t done = 0; done < columns; done += statistics_block) {
+        add_block<V>(moments, block_moments<V>(x, smaller(columns - done, statistics_block)), done == 0);
         for (std::size_t r = 0; r < rows; ++r) {
             x.at[r] += statistics_block;
         }
-        merge<V>(moments, block_moments<V, Block>(x, smaller(columns - done, statistics_block)));
     }
     return moments;
 }
@@ -195,13 +229,16 @@ struct RowStatistics {
     }
 };
 
-template <class V, class Block, std::size_t rows>
-[[gnu::always_inline]] inline RowStatistics<rows> row_statistics(const RowStarts<rows> &x, std::size_t columns,
-                                                                 double epsilon) {
+template <std::size_t rows>
+[[gnu::always_inline]] inline RowStatistics<1> row_of(const RowStatistics<rows> &s, std::size_t r) {
+    return {{s.mean[r]}, {s.rstd[r]}, {s.shift[r]}, {s.variance[r]}};
+}
+
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline void finish_rows(RowStatistics<rows> &statistics, const Moments<rows> &moments,
+                                               double per_element, double epsilon) {
     using R = typename V::template Rows<rows>;
-    const Moments<rows> moments = row_moments<V, Block>(x, columns);
-    const auto scale = R::broadcast(1.0 / moments.count);
-    RowStatistics<rows> statistics;
+    const auto scale = R::broadcast(per_element);
     for (std::size_t r = 0; r < rows; r += R::width) {
         const auto variance = R::load(moments.squares + r) * scale + R::broadcast(epsilon);
         R::store(statistics.variance + r, variance);
@@ -213,7 +250,13 @@ template <class V, class Block, std::size_t rows>
         const auto negative_low = (R::load(statistics.mean + r) - pivot) - offset;
         R::store(statistics.shift + r, negative_low * R::load(statistics.rstd + r));
     }
-    return statistics;
+}
+
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline void row_statistics(RowStatistics<rows> &statistics, const RowStarts<rows> &x,
+                                                  std::size_t columns, double epsilon) {
+    const Moments<rows> moments = row_moments<V>(x, columns);
+    finish_rows<V>(statistics, moments, 1.0 / moments.count, epsilon);
 }
 
 } // namespace

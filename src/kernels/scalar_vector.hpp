@@ -12,6 +12,7 @@ namespace {
 
 struct ScalarVector {
     using Floats = float;
+    using Mask = bool;
     using Doubles = double;
     using Double = double;
     static constexpr std::size_t width = 1;
@@ -22,20 +23,20 @@ struct ScalarVector {
 
     static Floats broadcast(float value) { return value; }
     static Floats load(const float *from) { return *from; }
-    static Floats load_first(const float *from, std::size_t count, Floats otherwise) {
-        return count > 0 ? *from : otherwise;
-    }
+    static Mask first(std::size_t count) { return count > 0; }
+    static Floats load_first(const float *from, Mask mask, Floats otherwise) { return mask ? *from : otherwise; }
     static void store(float *to, Floats value) { *to = value; }
-    static void store_first(float *to, std::size_t count, Floats value) {
-        if (count > 0) {
+    static void store_first(float *to, Mask mask, Floats value) {
+        if (mask) {
             *to = value;
         }
     }
-    static void stream(float *to, Floats value) { *to = value; }
-    static void fence() {}
+    static constexpr bool streams = false;
     static void prefetch(const float *) {}
 
     static Floats multiply_add(Floats a, Floats b, Floats c) { return std::fma(a, b, c); }
+
+    static Floats subtract(Floats a, Floats b) { return a - b; }
 
     static Doubles widen(Floats value) { return value; }
     static Doubles add(Doubles a, Doubles b) { return a + b; }

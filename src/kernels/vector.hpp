@@ -4,12 +4,15 @@
 //
 //  - Floats: a machine vector of `width` floats. Double: one of doubles. Doubles: the lanes of a Floats, in double.
 //
-//  - load_first, store_first: touch `count` elements of memory and no more, 0 <= count <= width. Lanes beyond take
-//    `otherwise`.
+//  - first(count): the Mask of the first `count` lanes, 0 <= count <= width. load_first, store_first: touch the
+//    elements of those lanes and no others; the other lanes take `otherwise`.
 //
 //  - stream: an aligned store past the caches, ordered by fence(). prefetch: into the second-level cache.
 //
-//  - multiply_add: a * b + c with one rounding.
+//  - join(a, b, from(s)): of the elements of a followed by those of b, `width` from the one at s on, 0 <= s <= width.
+//    Only where `streams`: where a set has no streaming stores, nobody needs it.
+//
+//  - multiply_add: a * b + c with one rounding. subtract: a - b, on the units that are idle beside additions.
 //
 //  - widen, fold, sum_rows: from lanes to sums, in the tree of lanes.hpp. widen_folded, for vectors of 16 floats only,
 //    adds lanes l and l + 8 in single precision before it widens.
@@ -47,15 +50,21 @@ struct Intrinsics<Avx512> {
     static constexpr std::size_t rows_per_pass = 4; // as many as the registers hold
     using Double = __m512d;
 
-    static __mmask16 first(std::size_t count) { return static_cast<__mmask16>((1U << count) - 1U); }
-    static Floats load_first(const float *from, std::size_t count, Floats otherwise) {
-        return _mm512_mask_loadu_ps(otherwise, first(count), from);
+    using Mask = __mmask16;
+    static Mask first(std::size_t count) { return static_cast<Mask>((1U << count) - 1U); }
+    static Floats load_first(const float *from, Mask mask, Floats otherwise) {
+        return _mm512_mask_loadu_ps(otherwise, mask, from);
     }
-    static void store_first(float *to, std::size_t count, Floats value) {
-        _mm512_mask_storeu_ps(to, first(count), value);
-    }
+    static void store_first(float *to, Mask mask, Floats value) { _mm512_mask_storeu_ps(to, mask, value); }
+    static constexpr bool streams = true;
     static void stream(float *to, Floats value) { _mm512_stream_ps(to, value); }
     static void fence() { _mm_sfence(); }
+    using Places = __m512i;
+    static Places from(std::size_t first) {
+        const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        return _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(first)));
+    }
+    static Floats join(Floats a, Floats b, Places places) { return _mm512_permutex2var_ps(a, places, b); }
     static void prefetch(const float *from) { _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1); }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
     static Double load_widened(const float *from) { return _mm512_cvtps_pd(_mm256_loadu_ps(from)); }
@@ -101,19 +110,28 @@ struct Intrinsics<Avx2> {
     static constexpr std::size_t rows_per_pass = 2; // as many as the registers hold
     using Double = __m256d;
 
-    static __m256i first(std::size_t count) {
+    using Mask = __m256i;
+    static Mask first(std::size_t count) {
         const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);
     }
-    static Floats load_first(const float *from, std::size_t count, Floats otherwise) {
-        const __m256i mask = first(count);
+    static Floats load_first(const float *from, Mask mask, Floats otherwise) {
         return _mm256_blendv_ps(otherwise, _mm256_maskload_ps(from, mask), _mm256_castsi256_ps(mask));
     }
-    static void store_first(float *to, std::size_t count, Floats value) {
-        _mm256_maskstore_ps(to, first(count), value);
-    }
+    static void store_first(float *to, Mask mask, Floats value) { _mm256_maskstore_ps(to, mask, value); }
+    static constexpr bool streams = true;
     static void stream(float *to, Floats value) { _mm256_stream_ps(to, value); }
     static void fence() { _mm_sfence(); }
+    using Places = __m256i;
+    static Places from(std::size_t first) {
+        const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        return _mm256_add_epi32(lane, _mm256_set1_epi32(static_cast<int>(first)));
+    }
+    static Floats join(Floats a, Floats b, Places places) {
+        const __m256i of_b = _mm256_cmpgt_epi32(places, _mm256_set1_epi32(7));
+        return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, places), _mm256_permutevar8x32_ps(b, places),
+                                _mm256_castsi256_ps(of_b));
+    }
     static void prefetch(const float *from) { _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1); }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
     static Double load_widened(const float *from) { return _mm256_cvtps_pd(_mm_loadu_ps(from)); }
@@ -150,7 +168,9 @@ struct Intrinsics<Neon> {
     static constexpr std::size_t rows_per_pass = 4; // as many as the registers hold
     using Double = float64x2_t;
 
-    static Floats load_first(const float *from, std::size_t count, Floats otherwise) {
+    using Mask = std::size_t; // the count itself
+    static Mask first(std::size_t count) { return count; }
+    static Floats load_first(const float *from, Mask count, Floats otherwise) {
         float lane[4];
         vst1q_f32(lane, otherwise);
         for (std::size_t i = 0; i < count; ++i) {
@@ -158,16 +178,15 @@ struct Intrinsics<Neon> {
         }
         return vld1q_f32(lane);
     }
-    static void store_first(float *to, std::size_t count, Floats value) {
+    static void store_first(float *to, Mask count, Floats value) {
         float lane[4];
         vst1q_f32(lane, value);
         for (std::size_t i = 0; i < count; ++i) {
             to[i] = lane[i];
         }
     }
-    static void stream(float *to, Floats value) { vst1q_f32(to, value); }
-    static void fence() {}
-    static void prefetch(const float *from) { __builtin_prefetch(from, 0, 2); }
+    static constexpr bool streams = false;
+    static void prefetch(const float *from) { __builtin_prefetch(from, 0, 3); }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
     static Double load_widened(const float *from) { return vcvt_f64_f32(vld1_f32(from)); }
     static void store_narrowed(float *to, Double value) { vst1_f32(to, vcvt_f32_f64(value)); }
@@ -196,6 +215,7 @@ struct SeveralRows {
 template <class Machine>
 struct Vector {
     using Floats = xsimd::batch<float, Machine>;
+    using Mask = typename Intrinsics<Machine>::Mask;
     using Double = xsimd::batch<double, Machine>;
     struct Doubles {
         Double low = Double(0.0);
@@ -209,20 +229,27 @@ struct Vector {
 
     static Floats broadcast(float value) { return Floats(value); }
     static Floats load(const float *from) { return Floats::load_unaligned(from); }
-    static Floats load_first(const float *from, std::size_t count, Floats otherwise) {
-        return Floats(Intrinsics<Machine>::load_first(from, count, otherwise));
+    static Mask first(std::size_t count) { return Intrinsics<Machine>::first(count); }
+    static Floats load_first(const float *from, Mask mask, Floats otherwise) {
+        return Floats(Intrinsics<Machine>::load_first(from, mask, otherwise));
     }
     static void store(float *to, Floats value) { value.store_unaligned(to); }
-    static void store_first(float *to, std::size_t count, Floats value) {
-        Intrinsics<Machine>::store_first(to, count, value);
-    }
+    static void store_first(float *to, Mask mask, Floats value) { Intrinsics<Machine>::store_first(to, mask, value); }
+    static constexpr bool streams = Intrinsics<Machine>::streams;
     static void stream(float *to, Floats value) { Intrinsics<Machine>::stream(to, value); }
     static void fence() { Intrinsics<Machine>::fence(); }
+    static auto from(std::size_t first) { return Intrinsics<Machine>::from(first); }
+    template <class Places>
+    static Floats join(Floats a, Floats b, Places places) {
+        return Floats(Intrinsics<Machine>::join(a, b, places));
+    }
     static void prefetch(const float *from) { Intrinsics<Machine>::prefetch(from); }
 
     static Floats multiply_add(Floats a, Floats b, Floats c) {
         return Floats(Intrinsics<Machine>::multiply_add(a, b, c));
     }
+
+    static Floats subtract(Floats a, Floats b) { return multiply_add(a, Floats(1.0F), -b); }
 
     static Doubles widen(Floats value) {
         return {Double(Intrinsics<Machine>::widen_low(value)), Double(Intrinsics<Machine>::widen_high(value))};

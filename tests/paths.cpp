@@ -1,0 +1,230 @@
+// Which path a call takes, and that each path gives the same bits as the scalar set's plainest one: every way to group
+// rows with every way to store y, and rows shared by threads, on every set. What the plan would choose does not matter
+// here, so that paths for data in memory are seen on small data as well.
+#include "cache_sizes.hpp"
+#include "call.hpp"
+#include "execution_plan.hpp"
+#include "families.hpp"
+#include "instruction_sets.hpp"
+#include "layer_norm.hpp"
+#include "shapes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <vector>
+
+namespace simdnorm {
+
+inline void PrintTo(Grouping grouping, std::ostream *out) {
+    constexpr const char *names[] = {"overlapped eights", "overlapped pairs", "overlapped rows", "pairs", "rows"};
+    *out << names[static_cast<int>(grouping)];
+}
+
+inline void PrintTo(Traffic traffic, std::ostream *out) {
+    constexpr const char *names[] = {"cached", "fetched", "streamed", "packed"};
+    *out << names[static_cast<int>(traffic)];
+}
+
+} // namespace simdnorm
+
+namespace simdnorm_test {
+namespace {
+
+using simdnorm::ExecutionPlan;
+using simdnorm::Grouping;
+using simdnorm::Traffic;
+
+constexpr Grouping all_groupings[] = {Grouping::overlapped_eights, Grouping::overlapped_pairs,
+                                      Grouping::overlapped_rows, Grouping::pairs, Grouping::rows};
+constexpr Traffic all_traffics[] = {Traffic::cached, Traffic::fetched, Traffic::streamed, Traffic::packed};
+
+bool is_overlapped(Grouping grouping) {
+    return grouping != Grouping::pairs && grouping != Grouping::rows;
+}
+
+std::string describe(const Problem &problem, const ExecutionPlan &plan) {
+    return testing::PrintToString(plan.grouping) + ", " + testing::PrintToString(plan.traffic) + ", " +
+           std::to_string(plan.threads) + " threads" + (plan.shares_rows ? " that share rows" : "") + ", " +
+           std::to_string(problem.rows) + " x " + std::to_string(problem.columns);
+}
+
+Result plainest(const Problem &problem) {
+    const UseInstructionSet scalar("scalar");
+    Call call(problem, {});
+    call.run([](const simdnorm_layer_norm_args &args) {
+        simdnorm::layer_norm(
+            args, {.threads = 1, .shares_rows = false, .grouping = Grouping::rows, .traffic = Traffic::cached});
+    });
+    return call.result();
+}
+
+Result by_plan(const Problem &problem, const Layout &layout, const ExecutionPlan &plan) {
+    Call call(problem, layout);
+    call.run([&](const simdnorm_layer_norm_args &args) { simdnorm::layer_norm(args, plan); });
+    return call.result();
+}
+
+// Rows without gaps from the start of a line on; rows with gaps from anywhere; in place. Those that fill whole lines
+// may be streamed.
+std::vector<Layout> layouts(std::size_t columns, Traffic traffic) {
+    const std::size_t whole_lines = (columns + 15) / 16 * 16;
+    if (traffic == Traffic::streamed) {
+        return columns % 16 != 0 ? std::vector<Layout>()
+                                 : std::vector<Layout>({{.x_offset = 3}, {.y_stride = whole_lines + 16}});
+    }
+    return {{},
+            {.y_offset = 5},
+            {.x_stride = columns + 3, .y_stride = columns + 7, .x_offset = 1, .y_offset = 11, .gamma_offset = 2},
+            {.x_offset = 9, .in_place = true}};
+}
+
+class Paths : public OnInstructionSet {
+  protected:
+    static void expect_same_bits(const Problem &problem, const ExecutionPlan &plan) {
+        const Result expected = plainest(problem);
+        for (const Layout &layout : layouts(problem.columns, plan.traffic)) {
+            ASSERT_TRUE(same_bits(by_plan(problem, layout, plan), expected))
+                << describe(problem, plan) << ", " << layout;
+        }
+    }
+};
+
+TEST_P(Paths, EveryGroupingAndTraffic) {
+    for (const std::size_t columns : Sizes{1,   7,   16,  17,   31,   33,   64,   96,   100,  127,  128,  129,  192,
+                                           300, 512, 768, 1000, 1024, 1025, 2048, 4095, 4096, 4097, 8200, 12288}) {
+        for (const std::size_t rows : Sizes{1, 2, 3, 7, 8, 17, 41}) {
+            if (rows * columns > 100000) {
+                continue;
+            }
+            const std::uint64_t seed = seed_for("paths", rows, columns);
+            for (const Problem &problem : {mixed_problem(seed, rows, columns), normal_problem(seed, rows, columns)}) {
+                for (const Grouping grouping : all_groupings) {
+                    if (is_overlapped(grouping) && columns > simdnorm::statistics_block) {
+                        continue;
+                    }
+                    for (const Traffic traffic : all_traffics) {
+                        expect_same_bits(
+                            problem, {.threads = 1, .shares_rows = false, .grouping = grouping, .traffic = traffic});
+                    }
+                }
+            }
+        }
+    }
+}
+
+TEST_P(Paths, SharedRows) {
+    for (const std::size_t columns : Sizes{1, 4096, 4097, 12288, 30000, 40961}) {
+        for (const std::size_t rows : Sizes{1, 2, 5}) {
+            const std::uint64_t seed = seed_for("shared", rows, columns);
+            for (const Problem &problem : {mixed_problem(seed, rows, columns), normal_problem(seed, rows, columns)}) {
+                for (const int threads : {1, 2, 3, 8}) {
+                    for (const Traffic traffic : all_traffics) {
+                        expect_same_bits(
+                            problem,
+                            {.threads = threads, .shares_rows = true, .grouping = Grouping::rows, .traffic = traffic});
+                    }
+                }
+            }
+        }
+    }
+}
+
+TEST_P(Paths, SharedRowsWithoutGammaBetaMeanAndRstd) {
+    Problem problem = normal_problem(seed_for("shared", 3, 20000), 3, 20000);
+    problem.gamma.clear();
+    problem.beta.clear();
+    const Result result =
+        by_plan(problem, {.wants_mean = false, .wants_rstd = false},
+                {.threads = 2, .shares_rows = true, .grouping = Grouping::rows, .traffic = Traffic::cached});
+    EXPECT_TRUE(same_bits(result, plainest(problem)));
+}
+
+SIMDNORM_ON_EVERY_INSTRUCTION_SET(Paths);
+
+// The plan looks at sizes and addresses alone: nothing here is ever read.
+ExecutionPlan plan(Shape shape, int threads = 1, int store = SIMDNORM_STORE_AUTO, std::size_t offset_of_y = 0,
+                   bool in_place = false) {
+    alignas(64) static float memory[256];
+    simdnorm_layer_norm_args args = {};
+    args.rows = shape.rows;
+    args.columns = shape.columns;
+    args.y = memory + offset_of_y;
+    args.x = in_place ? args.y : memory + 128;
+    args.threads = threads;
+    args.store = store;
+    return simdnorm::plan_layer_norm(args);
+}
+
+// So many rows that they cannot lie in the caches.
+Shape in_memory(std::size_t columns) {
+    return {simdnorm::cache_sizes().last_level / columns, columns};
+}
+
+TEST(Plan, GroupsShortRowsInCache) {
+    EXPECT_EQ(plan({8, 1}).grouping, Grouping::overlapped_eights);
+    EXPECT_EQ(plan({8, 192}).grouping, Grouping::overlapped_eights);
+    EXPECT_EQ(plan({8, 193}).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan({8, 512}).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan({8, 513}).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan({8, 1152}).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan({8, 1153}).grouping, Grouping::pairs);
+    EXPECT_EQ(plan({1, 1000000}).grouping, Grouping::pairs);
+}
+
+TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
+    const std::size_t scale = simdnorm::cache_sizes().l1d / (32U << 10);
+    ASSERT_GE(scale, 1U) << "an L1 of less than 32 KiB";
+    const auto grouping = [](std::size_t columns) { return plan(in_memory(columns)).grouping; };
+    EXPECT_EQ(grouping(128 * scale), Grouping::overlapped_eights);
+    EXPECT_EQ(grouping(384 * scale), Grouping::overlapped_pairs);
+    EXPECT_EQ(grouping(1024 * scale), Grouping::overlapped_rows);
+    EXPECT_EQ(grouping(2048 * scale), Grouping::rows);
+    EXPECT_EQ(grouping(32768), Grouping::pairs);
+    EXPECT_EQ(grouping(32769), Grouping::rows);
+}
+
+TEST(Plan, OverlapsOnlyRowsOfOneBlock) {
+    for (std::size_t columns = simdnorm::statistics_block + 1; columns < 100000; columns += 1000) {
+        EXPECT_FALSE(is_overlapped(plan({8, columns}).grouping)) << columns;
+        EXPECT_FALSE(is_overlapped(plan(in_memory(columns)).grouping)) << columns;
+    }
+}
+
+TEST(Plan, StreamsWhatDoesNotFitInTheCaches) {
+    EXPECT_EQ(plan({100, 64}).traffic, Traffic::cached);
+    EXPECT_EQ(plan(in_memory(64)).traffic, Traffic::streamed);
+    EXPECT_EQ(plan(in_memory(65)).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_AUTO, 4).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);
+    EXPECT_EQ(plan({100, 64}, 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::streamed);
+    EXPECT_EQ(plan({100, 65}, 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
+}
+
+TEST(Plan, NeverStreamsInPlaceUnasked) {
+    EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_AUTO, 0, true).traffic, Traffic::fetched);
+    EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_STREAMING, 0, true).traffic, Traffic::streamed);
+}
+
+TEST(Plan, DealsOutRowsAndSharesThemWhereTheyAreFew) {
+    const auto expect = [](Shape shape, int wanted, int threads, bool shares_rows) {
+        const ExecutionPlan actual = plan(shape, wanted);
+        EXPECT_EQ(actual.threads, threads) << shape.rows << " x " << shape.columns << " on " << wanted;
+        EXPECT_EQ(actual.shares_rows, shares_rows) << shape.rows << " x " << shape.columns << " on " << wanted;
+    };
+    expect({1, 3000000}, 1, 1, false);
+    expect({1000, 768}, 4, 4, false);
+    expect({1000, 768}, 100, 46, false); // no thread of less than 16,384 elements
+    expect({8, 768}, 4, 1, false);
+    expect({2, 20000}, 8, 2, false);
+    expect({4, 3000000}, 4, 4, false);
+    expect({1, 3000000}, 4, 4, true);
+    expect({1, 40000}, 8, 2, true);
+    expect({1, 32767}, 8, 1, false);
+    expect({2, 100000}, 8, 6, true);
+    expect({3, 3000000}, 2, 2, true);    // dealt out, one thread would have twice the other's work
+    expect({101, 3000000}, 2, 2, false); // one in a hundred more
+}
+
+} // namespace
+} // namespace simdnorm_test
