@@ -1,9 +1,9 @@
 // Rows -> their means and rstds, reading each row once.
 //
 // A row is cut into blocks. A block's statistics are sums of differences from a pivot close to the block's mean
-// (block_sums.hpp). Blocks are merged by Welford's update in its
-// form for blocks (Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
-// Variances", 1979). docs/numerics.md proves what this promises, and where the constants here come from.
+// (block_sums.hpp). Blocks are merged by Welford's update in its form for blocks (Chan, Golub and LeVeque, "Updating
+// Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979). docs/numerics.md proves what this promises,
+// and where the constants here come from.
 //
 // Everything is done for `rows` rows at once: a row's sums end in a long chain of dependent additions, a square root
 // and a division, and other rows fill the time that these take.
