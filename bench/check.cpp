@@ -1,5 +1,7 @@
 #include "check.hpp"
 
+#include "two_passes.hpp"
+
 #include <simdnorm/simdnorm.h>
 
 #include <algorithm>
@@ -51,25 +53,6 @@ std::optional<Mismatch> differs_in_y(const Problem &problem, std::size_t row, co
     return std::nullopt;
 }
 
-struct RowStatistics {
-    double mean;
-    double variance;
-};
-
-RowStatistics two_pass_statistics(const float *x, std::size_t columns) {
-    const auto n = static_cast<double>(columns);
-    double sum = 0;
-    for (std::size_t j = 0; j < columns; ++j) {
-        sum += x[j];
-    }
-    const double mean = sum / n;
-    double squares = 0;
-    for (std::size_t j = 0; j < columns; ++j) {
-        squares += (x[j] - mean) * (x[j] - mean);
-    }
-    return {mean, squares / n};
-}
-
 bool within(double found, double expected, double bound) {
     return std::abs(found - expected) <= bound;
 }
@@ -97,7 +80,7 @@ class ReferenceRow {
 
     // Against the promised bounds. The sums of `double` differ from exact ones by far less.
     std::optional<Mismatch> differs_from_double() const {
-        const auto [mean, variance] = two_pass_statistics(x_, y_.size());
+        const auto [mean, variance] = two_pass_statistics<double>(x_, y_.size());
         const double rstd = 1 / std::sqrt(variance + problem_.epsilon);
         if (!within(mean_, mean, 4e-7 * std::max(std::abs(mean), std::sqrt(variance)))) {
             return mismatch("mean of the scalar set, against two passes in double,", row_, 0, mean, mean_);
@@ -152,7 +135,7 @@ std::optional<Mismatch> differs_from_exact(const Problem &problem, std::size_t r
     const std::size_t columns = problem.shape.columns;
     const float *x = problem.x + row * columns;
     const float *y = problem.y + row * columns;
-    const auto [mean, variance] = two_pass_statistics(x, columns);
+    const auto [mean, variance] = two_pass_statistics<double>(x, columns);
     const double rstd = 1 / std::sqrt(variance + problem.epsilon);
     const double tolerance = tolerance_of_peers(columns);
     if (has_statistics && !within(problem.mean[row], mean, tolerance * std::max(std::abs(mean), 1 / rstd))) {

@@ -1,6 +1,7 @@
 // The benchmark: every instruction set that this machine has, other libraries where the build has them, and the copies
 // that limit all, over the same shapes.
 #include "contender.hpp"
+#include "context.hpp"
 #include "machine.hpp"
 #include "measurements.hpp"
 #include "peers/peers.hpp"
@@ -10,13 +11,11 @@
 #include <benchmark/benchmark.h>
 #include <simdnorm/simdnorm.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -73,17 +72,6 @@ void initialize(std::vector<std::string> &arguments) {
     }
 }
 
-// What "auto" stands for. It must be among the sets that are measured: the public interface has no list of them.
-std::string automatic_set() {
-    simdnorm_use_instruction_set("auto");
-    std::string set = simdnorm_instruction_set();
-    const auto contenders = bench::simdnorm_contenders();
-    if (std::none_of(contenders.begin(), contenders.end(), [&](const auto &c) { return c.set == set; })) {
-        throw std::runtime_error("the benchmark does not know the instruction set " + set);
-    }
-    return set;
-}
-
 std::vector<bench::Contender> all_contenders(const Options &options) {
     std::vector<bench::Contender> all;
     for (const auto &contenders : {bench::simdnorm_contenders(), bench::peers(), bench::copy_limits(),
@@ -91,23 +79,6 @@ std::vector<bench::Contender> all_contenders(const Options &options) {
         all.insert(all.end(), contenders.begin(), contenders.end());
     }
     return all;
-}
-
-void add_context(const std::string &set, const bench::CacheSizes &caches,
-                 const std::vector<bench::Contender> &contenders) {
-    benchmark::AddCustomContext("cpu", bench::cpu_name());
-    benchmark::AddCustomContext("cache_sizes", describe(caches));
-    benchmark::AddCustomContext("l1d_bytes", std::to_string(caches.l1.bytes));
-    benchmark::AddCustomContext("l2_bytes", std::to_string(caches.l2.bytes));
-    benchmark::AddCustomContext("l3_bytes", std::to_string(caches.l3.bytes));
-    benchmark::AddCustomContext("compiler", bench::compiler());
-    benchmark::AddCustomContext("simdnorm_version", simdnorm_version());
-    benchmark::AddCustomContext("automatic_instruction_set", set);
-    for (const bench::Contender &contender : contenders) {
-        if (!contender.version.empty()) {
-            benchmark::AddCustomContext(contender.name + "_version", contender.version);
-        }
-    }
 }
 
 // As ", onednn 3.12.1, ggml 0.27.0".
@@ -148,7 +119,7 @@ int run(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin() + 1, defaults.begin(), defaults.end());
     initialize(arguments);
 
-    const std::string set = automatic_set();
+    const std::string set = bench::automatic_set();
     const bench::CacheSizes caches = bench::cache_sizes();
     bench::Measurements measurements(options.smoke ? bench::smoke_shapes()
                                                    : bench::forward_shapes(caches, options.complete));
@@ -156,7 +127,9 @@ int run(std::vector<std::string> arguments) {
     for (const bench::Contender &contender : contenders) {
         measurements.add(contender, options.complete);
     }
-    add_context(set, caches, contenders);
+    for (const bench::Fact &fact : bench::context(contenders)) {
+        benchmark::AddCustomContext(fact.name, fact.value);
+    }
     const auto display = reporter(measurements, set, preamble(set, caches, contenders));
     const std::size_t matching = benchmark::RunSpecifiedBenchmarks(display.get());
     if (measurements.failures() > 0) {

@@ -34,7 +34,7 @@ void fill_with_parameters(float *array, std::size_t elements, float mean) {
 
 } // namespace
 
-Workspace::Array Workspace::allocate(std::size_t elements) {
+Array allocate(std::size_t elements) {
     const std::size_t bytes = (elements * sizeof(float) + page - 1) / page * page;
     void *memory = std::aligned_alloc(page, bytes);
     if (memory == nullptr) {

@@ -10,6 +10,14 @@
 
 namespace bench {
 
+struct Free {
+    void operator()(float *memory) const { std::free(memory); }
+};
+using Array = std::unique_ptr<float[], Free>;
+
+// Zeros, from the start of a page on: ggml takes no memory that is aligned to less than a vector.
+Array allocate(std::size_t elements);
+
 class Workspace {
   public:
     // Large enough for each of these shapes.
@@ -19,13 +27,6 @@ class Workspace {
     Problem problem(const Shape &shape, int threads);
 
   private:
-    struct Free {
-        void operator()(float *memory) const { std::free(memory); }
-    };
-    using Array = std::unique_ptr<float[], Free>;
-
-    static Array allocate(std::size_t elements);
-
     Array x_, y_, gamma_, beta_, mean_, rstd_;
 };
 

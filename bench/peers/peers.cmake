@@ -1,5 +1,5 @@
-# Looks for the peers, and adds those that are there to the benchmark. Each is found by the CMake package that it brings
-# itself, as its users find it.
+# Looks for the peers, and adds those that are there to what the programs share. Each is found by the CMake package that
+# it brings itself, as its users find it.
 set(peers_found "")
 
 # simdnorm_add_peer(NAME VERSION LIBRARY...): bench/peers/NAME.cpp, and the macro by which peers.cpp knows of it.
@@ -7,9 +7,9 @@ macro(simdnorm_add_peer name version)
   message(STATUS "Benchmark: ${name} ${version}")
   list(APPEND peers_found ${name})
   string(TOUPPER ${name} upper_name)
-  target_sources(simdnorm_benchmark PRIVATE peers/${name}.cpp)
-  target_compile_definitions(simdnorm_benchmark PRIVATE SIMDNORM_BENCH_${upper_name})
-  target_link_libraries(simdnorm_benchmark PRIVATE ${ARGN})
+  target_sources(simdnorm_bench_common PRIVATE peers/${name}.cpp)
+  target_compile_definitions(simdnorm_bench_common PRIVATE SIMDNORM_BENCH_${upper_name})
+  target_link_libraries(simdnorm_bench_common PRIVATE ${ARGN})
 endmacro()
 
 find_package(dnnl 3 CONFIG QUIET)
