@@ -59,7 +59,7 @@ typedef enum simdnorm_status {
 
 /* How y is written. The policy changes speed alone, never a bit. */
 typedef enum simdnorm_store {
-    SIMDNORM_STORE_AUTO = 0,     /* streaming where x and y together exceed the last cache, and never in place */
+    SIMDNORM_STORE_AUTO = 0,     /* streaming where the arrays together exceed the last cache, and never in place */
     SIMDNORM_STORE_CACHED = 1,   /* ordinary stores: y is in the caches afterwards, as far as it fits */
     SIMDNORM_STORE_STREAMING = 2 /* past the caches, fenced before the call returns; ordinary stores where the
                                     instruction set has no others */
