@@ -25,9 +25,10 @@ GROUPS = (
     Group("a call on at most 4,096 elements", lambda case: case.regime == "call"),
     Group(
         "D below 256, in cache and memory",
-        lambda case: case.columns in NARROW and case.regime in ("L1", "L2", "memory"),
+        lambda case: case.columns in NARROW and case.regime in ("L1", "L2", "L3", "memory"),
     ),
     Group("data in L2, D = 384 to 5,120", lambda case: case.regime == "L2" and 384 <= case.columns <= 5120),
+    Group("data in L3, D = 256 to 50,257", lambda case: case.regime == "L3" and 256 <= case.columns <= 50257),
     Group("data in memory, D = 320 to 50,257", lambda case: case.regime == "memory" and 320 <= case.columns <= 50257),
     Group("one long row", lambda case: case.regime == "row"),
     Group("**every shape**", lambda case: True),
