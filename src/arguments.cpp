@@ -95,8 +95,11 @@ class Checker {
                 "%s: store is %d; it must be a simdnorm_store, 0 to 2", call_, value);
     }
 
-    void required(const Array &array) {
-        require(array.data != nullptr || array.rows == 0, "%s: %s is NULL", call_, array.name);
+    void required(const Array &array) { required(array, array.rows); }
+
+    // Where there are rows.
+    void required(const Array &array, std::size_t rows) {
+        require(array.data != nullptr || rows == 0, "%s: %s is NULL", call_, array.name);
         optional(array);
     }
 
@@ -114,7 +117,14 @@ class Checker {
     }
 
     void apart_or_same(const Array &output, const Array &input) {
-        if (ranges_overlap(output, input) && !same_elements(output, input) && !rows_share_no_element(output, input)) {
+        if (!same_elements(output, input)) {
+            apart_or_slices(output, input);
+        }
+    }
+
+    // Slices: of the columns of one matrix.
+    void apart_or_slices(const Array &output, const Array &input) {
+        if (ranges_overlap(output, input) && !rows_share_no_element(output, input)) {
             apart(output, input);
         }
     }
@@ -175,6 +185,56 @@ simdnorm_status check_arguments(const simdnorm_layer_norm_args *args) {
     }
     for (const Array *other : {&x, &gamma, &beta}) {
         check.apart(rstd, *other);
+    }
+    return check.status();
+}
+
+simdnorm_status check_arguments(const simdnorm_layer_norm_backward_args *args) {
+    const char *call = "simdnorm_layer_norm_backward";
+    if (args == nullptr) {
+        return fail(SIMDNORM_INVALID_ARGUMENT, "%s: args is NULL", call);
+    }
+    const std::size_t rows = args->rows;
+    const std::size_t columns = args->columns;
+    const Array dy = matrix_argument("dy", args->dy, rows, columns, stride_or(args->dy_stride, columns));
+    const Array x = matrix_argument("x", args->x, rows, columns, stride_or(args->x_stride, columns));
+    const Array dx = matrix_argument("dx", args->dx, rows, columns, stride_or(args->dx_stride, columns));
+    const Array gamma = vector_argument("gamma", args->gamma, columns);
+    const Array mean = vector_argument("mean", args->mean, rows);
+    const Array rstd = vector_argument("rstd", args->rstd, rows);
+    const Array dgamma = vector_argument("dgamma", args->dgamma, columns);
+    const Array dbeta = vector_argument("dbeta", args->dbeta, columns);
+
+    Checker check(call);
+    check.at_least_one("columns", columns);
+    check.stride("dy_stride", args->dy_stride, columns);
+    check.stride("x_stride", args->x_stride, columns);
+    check.stride("dx_stride", args->dx_stride, columns);
+    check.threads(args->threads);
+    check.store(args->store);
+    for (const Array *array : {&dy, &x}) {
+        check.required(*array);
+    }
+    for (const Array *array : {&mean, &rstd}) {
+        check.required(*array, rows);
+    }
+    for (const Array *array : {&gamma, &dx, &dgamma, &dbeta}) {
+        check.optional(*array);
+    }
+    if (check.status() != SIMDNORM_OK) {
+        return check.status();
+    }
+
+    check.apart_or_same(dx, dy);
+    check.apart_or_slices(dx, x);
+    for (const Array *other : {&gamma, &mean, &rstd, &dgamma, &dbeta}) {
+        check.apart(dx, *other);
+    }
+    for (const Array *other : {&dy, &x, &gamma, &mean, &rstd, &dbeta}) {
+        check.apart(dgamma, *other);
+    }
+    for (const Array *other : {&dy, &x, &gamma, &mean, &rstd}) {
+        check.apart(dbeta, *other);
     }
     return check.status();
 }

@@ -14,27 +14,6 @@ namespace {
 // shares: some microseconds of work, against the one or two that starting a team or a barrier costs.
 constexpr std::size_t least_elements_per_thread = 16384;
 
-// How the work is divided.
-struct Division {
-    int threads;
-    bool shares_rows;
-};
-
-Division divide(const simdnorm_layer_norm_args &args) {
-    const std::size_t by_work = args.rows * args.columns / least_elements_per_thread;
-    if (args.threads == 1 || by_work <= 1) {
-        return {1, false};
-    }
-    const auto allowed = static_cast<std::size_t>(threads_allowed(args.threads));
-    const std::size_t dealing = std::min({allowed, by_work, args.rows});
-    const std::size_t sharing = std::min(allowed, args.columns / least_elements_per_thread);
-    // As many threads share a row as would have rows of their own: better where some of these would get one more than
-    // others, and few altogether.
-    const bool uneven = args.rows % dealing != 0 && args.rows < 4 * dealing;
-    const bool shares = sharing > dealing || (sharing == dealing && uneven);
-    return {static_cast<int>(shares ? sharing : dealing), shares};
-}
-
 // Ordinary stores leave y in the caches for whoever reads it next; past the last cache there is nothing to leave.
 Traffic choose_traffic(const simdnorm_layer_norm_args &args) {
     // As a real number: the arrays may have more bytes together than size_t can tell.
@@ -77,9 +56,24 @@ Grouping choose_grouping_in_memory(std::size_t columns) {
 
 } // namespace
 
+Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int threads) {
+    const std::size_t by_work = rows * columns / least_elements_per_thread;
+    if (threads == 1 || by_work <= 1) {
+        return {1, false};
+    }
+    const auto allowed = static_cast<std::size_t>(threads_allowed(threads));
+    const std::size_t dealing = std::min({allowed, by_work, pieces});
+    const std::size_t sharing = std::min(allowed, columns / least_elements_per_thread);
+    // As many threads share a row as would have pieces of their own: better where some of these would get one more than
+    // others, and few altogether.
+    const bool uneven = pieces % dealing != 0 && pieces < 4 * dealing;
+    const bool shares = sharing > dealing || (sharing == dealing && uneven);
+    return {static_cast<int>(shares ? sharing : dealing), shares};
+}
+
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args) {
     const Traffic traffic = choose_traffic(args);
-    const Division division = divide(args);
+    const Division division = divide(args.rows, args.columns, args.rows, args.threads);
     const Grouping grouping =
         traffic == Traffic::cached ? choose_grouping_in_cache(args.columns) : choose_grouping_in_memory(args.columns);
     return {division.threads, division.shares_rows, grouping, traffic};

@@ -19,6 +19,14 @@ struct ExecutionPlan {
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args);
 
+// How many threads, and whether they share rows, where `pieces` can be dealt out of a matrix of that shape.
+struct Division {
+    int threads;
+    bool shares_rows;
+};
+
+Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int threads);
+
 // What one thread of a team does of `count` rows, or blocks: neighbours, and no thread more than one above another.
 struct Share {
     std::size_t first;

@@ -207,5 +207,60 @@ TEST(CppTypes, ViewsAndErrors) {
     EXPECT_EQ(view.stride, 3u);
 }
 
+TEST(CppInterfaceBackward, BackwardGivesTheBitsOfC) {
+    const std::vector<float> x = {1, 2, 3, 5, 8, 13}, dy = {1, 0, 2, -1, 3, 1}, gamma = {1, 2, 3};
+    std::vector<float> y(6), mean(2), rstd(2), dx(6), dgamma(3), dbeta(3);
+    simdnorm::layer_norm({.x = {x.data(), 2, 3}, .y = {y.data(), 2, 3}, .mean = mean, .rstd = rstd});
+    simdnorm::layer_norm_backward({.dy = {dy.data(), 2, 3},
+                                   .x = {x.data(), 2, 3},
+                                   .gamma = gamma,
+                                   .mean = mean,
+                                   .rstd = rstd,
+                                   .dx = {dx.data(), 2, 3},
+                                   .dgamma = dgamma,
+                                   .dbeta = dbeta});
+    simdnorm_layer_norm_backward_args args = {};
+    std::vector<float> expected_dx(6), expected_dgamma(3), expected_dbeta(3);
+    args.rows = 2;
+    args.columns = 3;
+    args.dy = dy.data();
+    args.x = x.data();
+    args.gamma = gamma.data();
+    args.mean = mean.data();
+    args.rstd = rstd.data();
+    args.dx = expected_dx.data();
+    args.dgamma = expected_dgamma.data();
+    args.dbeta = expected_dbeta.data();
+    ASSERT_EQ(simdnorm_layer_norm_backward(&args), SIMDNORM_OK);
+    EXPECT_EQ(dx, expected_dx);
+    EXPECT_EQ(dgamma, expected_dgamma);
+    EXPECT_EQ(dbeta, (std::vector<float>{0, 3, 3}));
+    EXPECT_EQ(dbeta, expected_dbeta);
+}
+
+TEST(CppInterfaceBackward, BackwardTellsWhichShapeDoesNotFit) {
+    std::vector<float> values(6), row(2);
+    const simdnorm::layer_norm_backward_args right = {
+        .dy = {values.data(), 2, 3}, .x = {values.data(), 2, 3}, .mean = row, .rstd = row};
+    const auto message = [](const simdnorm::layer_norm_backward_args &args) -> std::string {
+        try {
+            simdnorm::layer_norm_backward(args);
+        } catch (const simdnorm::error &error) {
+            return error.what();
+        }
+        return "none";
+    };
+    auto args = right;
+    args.dy.rows = 1;
+    EXPECT_EQ(message(args), "simdnorm::layer_norm_backward: dy has 1 rows; x has 2");
+    args = right;
+    args.mean = {};
+    EXPECT_EQ(message(args), "simdnorm::layer_norm_backward: mean has 0 rows; x has 2");
+    args = right;
+    args.dgamma = values;
+    EXPECT_EQ(message(args), "simdnorm::layer_norm_backward: dgamma has 6 elements; x has 3 columns");
+    EXPECT_EQ(message(right), "none");
+}
+
 } // namespace
 } // namespace simdnorm_test

@@ -104,6 +104,53 @@ typedef struct simdnorm_layer_norm_args {
  * bytes; threads below 0; an unknown store; an output that overlaps another argument. */
 SIMDNORM_EXPORT simdnorm_status simdnorm_layer_norm(const simdnorm_layer_norm_args *args) SIMDNORM_NOEXCEPT;
 
+/* The arguments of simdnorm_layer_norm_backward, under the rules of simdnorm_layer_norm_args: set all to zero, then the
+ * fields that matter. No output may overlap another argument, but dx may be dy itself with the same stride (any stride
+ * if rows is 1), and dx may be a view with the same stride as dy or x whose rows share no element with theirs. */
+typedef struct simdnorm_layer_norm_backward_args {
+    size_t rows;        /* N; with 0 pointers may be NULL, and dgamma and dbeta become zero */
+    size_t columns;     /* D; at least 1 */
+    const float *dy;    /* N x D: the gradient of y */
+    size_t dy_stride;   /* elements from a row's start to the next row's; 0: columns; otherwise at least columns */
+    const float *x;     /* N x D: as it was given to simdnorm_layer_norm */
+    size_t x_stride;    /* as dy_stride */
+    const float *gamma; /* D, or NULL: all 1 */
+    const float *mean;  /* N: what simdnorm_layer_norm gave */
+    const float *rstd;  /* N: what simdnorm_layer_norm gave */
+    float *dx;          /* N x D: the gradient of x; or NULL: not wanted */
+    size_t dx_stride;   /* as dy_stride; elements between rows are never written */
+    float *dgamma;      /* D: the gradient of gamma, overwritten; or NULL: not wanted */
+    float *dbeta;       /* D: the gradient of beta, overwritten; or NULL: not wanted */
+    int threads;        /* as in simdnorm_layer_norm_args */
+    int store;          /* a simdnorm_store, for dx; so far the stores are ordinary whatever it says */
+} simdnorm_layer_norm_backward_args;
+
+/* The gradients of layer normalisation (CS231n's layernorm_backward). With v = (x - mean) rstd and g = dy gamma:
+ *
+ *     dx = rstd (g - mean over the row(g) - v mean over the row(g v))
+ *     dgamma = sum over the rows(dy v)        dbeta = sum over the rows(dy)
+ *
+ * The mean that is handed in is a float. What it lost is recovered from the row's own sum of x - mean, so that v is as
+ * exact as in the forward pass; a mean from elsewhere is put right in the same way. rstd is used as given. The bits of
+ * all outputs are the same on every instruction set, with any number of threads, stride and alignment, in place or not,
+ * and whichever outputs are asked for. Sums over rows go on in double after at most 16 additions.
+ *
+ * Special rows:
+ *   - one column, a row of equal elements, or an rstd of 0: dx is 0 where gamma times dy is finite and the same for all
+ *     columns or rstd is 0; v is 0.
+ *   - a dy that is not finite spoils its row of dx, and its column of dgamma and dbeta.
+ *   - an x, mean or rstd that is not finite spoils its row of dx and all of dgamma, never dbeta.
+ *
+ * Takes memory for the sums for the time of the call: with dgamma or dbeta at most (4 log2(N) + 6) D doubles a thread,
+ * and 48 bytes for each row of 16 and each 4,096 columns.
+ *
+ * Returns SIMDNORM_OK; SIMDNORM_INVALID_ARGUMENT for: args NULL; columns 0; dy, x, mean or rstd NULL; a stride other
+ * than 0 below columns; a matrix of more than PTRDIFF_MAX bytes; a pointer not aligned to 4 bytes; threads below 0; an
+ * unknown store; an output that overlaps another argument; SIMDNORM_OUT_OF_MEMORY. After an error nothing has been
+ * written. */
+SIMDNORM_EXPORT simdnorm_status simdnorm_layer_norm_backward(const simdnorm_layer_norm_backward_args *args)
+    SIMDNORM_NOEXCEPT;
+
 /* What a status means, as one sentence; never NULL, whatever the number. The text lives as long as the library. */
 SIMDNORM_EXPORT const char *simdnorm_status_message(int status) SIMDNORM_NOEXCEPT;
 

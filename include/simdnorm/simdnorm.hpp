@@ -63,6 +63,20 @@ struct layer_norm_args {
     simdnorm::store store = simdnorm::store::automatic;
 };
 
+// As simdnorm_layer_norm_backward_args. An empty view or span is an argument left out.
+struct layer_norm_backward_args {
+    matrix_view<const float> dy;
+    matrix_view<const float> x;
+    std::span<const float> gamma = {};
+    std::span<const float> mean;
+    std::span<const float> rstd;
+    matrix_view<float> dx = {};
+    std::span<float> dgamma = {};
+    std::span<float> dbeta = {};
+    int threads = 0;
+    simdnorm::store store = simdnorm::store::automatic;
+};
+
 namespace detail {
 
 inline void check(simdnorm_status status) {
@@ -121,6 +135,41 @@ inline void layer_norm(const layer_norm_args &args) {
     c.threads = args.threads;
     c.store = static_cast<int>(args.store);
     detail::check(simdnorm_layer_norm(&c));
+}
+
+// simdnorm_layer_norm_backward; throws simdnorm::error, also where a shape or the size of a span does not fit x.
+// Nothing has been written then.
+inline void layer_norm_backward(const layer_norm_backward_args &args) {
+    const char *call = "simdnorm::layer_norm_backward";
+    detail::check_size(call, "dy", args.dy.rows, args.x.rows, "rows");
+    detail::check_size(call, "dy", args.dy.columns, args.x.columns, "columns");
+    detail::check_size(call, "mean", args.mean.size(), args.x.rows, "rows");
+    detail::check_size(call, "rstd", args.rstd.size(), args.x.rows, "rows");
+    if (args.dx.data != nullptr) {
+        detail::check_size(call, "dx", args.dx.rows, args.x.rows, "rows");
+        detail::check_size(call, "dx", args.dx.columns, args.x.columns, "columns");
+    }
+    detail::check_optional(call, "gamma", args.gamma, args.x.columns, "columns");
+    detail::check_optional(call, "dgamma", args.dgamma, args.x.columns, "columns");
+    detail::check_optional(call, "dbeta", args.dbeta, args.x.columns, "columns");
+
+    simdnorm_layer_norm_backward_args c = {};
+    c.rows = args.x.rows;
+    c.columns = args.x.columns;
+    c.dy = args.dy.data;
+    c.dy_stride = args.dy.stride;
+    c.x = args.x.data;
+    c.x_stride = args.x.stride;
+    c.gamma = detail::data_or_null(args.gamma);
+    c.mean = detail::data_or_null(args.mean);
+    c.rstd = detail::data_or_null(args.rstd);
+    c.dx = args.dx.data;
+    c.dx_stride = args.dx.stride;
+    c.dgamma = detail::data_or_null(args.dgamma);
+    c.dbeta = detail::data_or_null(args.dbeta);
+    c.threads = args.threads;
+    c.store = static_cast<int>(args.store);
+    detail::check(simdnorm_layer_norm_backward(&c));
 }
 
 inline std::string version() {

@@ -61,18 +61,21 @@ struct Quad {
         }
     }
 
-    [[gnu::always_inline]] typename V::Floats squares() const {
-        const typename V::Floats first = vector[0] * vector[0];
+    [[gnu::always_inline]] typename V::Floats squares() const { return products(*this); }
+
+    // The sum of the products of elements.
+    [[gnu::always_inline]] typename V::Floats products(const Quad &other) const {
+        const typename V::Floats first = vector[0] * other.vector[0];
         if constexpr (vectors == 1) {
             return first;
         } else {
-            const typename V::Floats pair = V::multiply_add(vector[1], vector[1], first);
+            const typename V::Floats pair = V::multiply_add(vector[1], other.vector[1], first);
             if constexpr (vectors == 2) {
                 return pair;
             } else if constexpr (vectors == 3) {
-                return pair + vector[2] * vector[2];
+                return pair + vector[2] * other.vector[2];
             } else {
-                return pair + V::multiply_add(vector[3], vector[3], vector[2] * vector[2]);
+                return pair + V::multiply_add(vector[3], other.vector[3], vector[2] * other.vector[2]);
             }
         }
     }

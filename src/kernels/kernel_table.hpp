@@ -56,6 +56,45 @@ struct BlockMoments {
     double squares;
 };
 
+// Rows of the backward pass: what is known of them, and where dx goes.
+struct GradientRows {
+    std::size_t rows;
+    std::size_t columns;
+    const float *dy;
+    std::size_t dy_stride;
+    const float *x;
+    std::size_t x_stride;
+    const float *gamma; // or nullptr: 1
+    const float *mean;
+    const float *rstd;
+    float *dx; // or nullptr: not wanted
+    std::size_t dx_stride;
+};
+
+// Rows of the backward pass go through the steps together in batches of at most so many: gradients of gamma and beta
+// are added in single precision over the rows of a batch, and in double from there.
+constexpr std::size_t greatest_batch = 16;
+
+// What the steps know of a batch: for each row, v = (scale * x - scale * mean) * rstd + shift.
+struct GradientBatch {
+    std::size_t first;
+    std::size_t rows;
+    float mean[greatest_batch];          // the caller's, until the row's own sum shows that it is off
+    float scale[greatest_batch];         // a power of two, 1 for all but extreme rows
+    float rstd[greatest_batch];          // the caller's, by scale
+    float shift[greatest_batch];         // what of the mean a float does not hold, times -rstd
+    float mean_gradient[greatest_batch]; // of g = dy * gamma
+    float mean_product[greatest_batch];  // of g * v, negative
+    float factor[greatest_batch];        // the caller's rstd
+};
+
+// Of a block of a row: sums of scaled differences from the mean, of g, and of their products.
+struct GradientSums {
+    double differences;
+    double gradients;
+    double products;
+};
+
 // A thread has rows of its own, and calls layer_norm; or a row is shared by threads. Then each of them calls
 // measure_blocks for its part of the blocks of the row, and when all have, normalize_blocks for the same part.
 // `moments` has room for all blocks of the row, and is the same for all threads.
@@ -63,6 +102,12 @@ struct KernelTable {
     void (*layer_norm)(const LayerNormRows &);
     void (*measure_blocks)(const LayerNormRows &, std::size_t row, BlockRange, BlockMoments *moments);
     void (*normalize_blocks)(const LayerNormRows &, std::size_t row, BlockRange, const BlockMoments *moments);
+
+    // Backward: the sums of some blocks of a batch's rows, at sums[row * blocks of a row + block]; and, when all blocks
+    // of the rows are summed and the batch is finished, their dx, and their parts of dgamma and dbeta added to columns
+    // of doubles, which may both be nullptr.
+    void (*sum_gradients)(const GradientRows &, const GradientBatch &, BlockRange, GradientSums *sums);
+    void (*write_gradients)(const GradientRows &, const GradientBatch &, BlockRange, double *dgamma, double *dbeta);
 };
 
 // Each defined by the file of its name, where the build has it.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "extreme_row.hpp"
+#include "gradients.hpp"
 #include "kernel_table.hpp"
 #include "normalize.hpp"
 #include "row_statistics.hpp"
@@ -346,7 +347,8 @@ void normalize_blocks(const LayerNormRows &range, std::size_t row, BlockRange bl
 }
 
 template <class V>
-constexpr KernelTable kernel_table = {layer_norm<V>, measure_blocks<V>, normalize_blocks<V>};
+constexpr KernelTable kernel_table = {layer_norm<V>, measure_blocks<V>, normalize_blocks<V>, sum_gradients<V>,
+                                      write_gradients<V>};
 
 } // namespace
 } // namespace simdnorm

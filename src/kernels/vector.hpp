@@ -14,6 +14,8 @@
 //
 //  - multiply_add: a * b + c with one rounding. subtract: a - b, on the units that are idle beside additions.
 //
+//  - add_widened: adds a Floats to as many doubles in memory.
+//
 //  - widen, fold, sum_rows: from lanes to sums, in the tree of lanes.hpp. widen_folded, for vectors of 16 floats only,
 //    adds lanes l and l + 8 in single precision before it widens.
 //
@@ -253,6 +255,11 @@ struct Vector {
 
     static Doubles widen(Floats value) {
         return {Double(Intrinsics<Machine>::widen_low(value)), Double(Intrinsics<Machine>::widen_high(value))};
+    }
+    static void add_widened(double *to, Floats value) {
+        const Doubles wide = widen(value);
+        (Double::load_unaligned(to) + wide.low).store_unaligned(to);
+        (Double::load_unaligned(to + Double::size) + wide.high).store_unaligned(to + Double::size);
     }
     static Double widen_folded(Floats value) { return Double(Intrinsics<Machine>::widen_folded(value)); }
     static Doubles add(Doubles a, Doubles b) { return {a.low + b.low, a.high + b.high}; }
