@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 
 namespace simdnorm {
 namespace {
@@ -34,27 +33,27 @@ Traffic choose_traffic(const simdnorm_layer_norm_args &args) {
 
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
 // fill it. Measured on Zen 4, whose L1 has 32 KiB (docs/performance.md).
-Grouping choose_grouping_in_cache(std::size_t columns) {
+Grouping grouping_in_cache(std::size_t columns) {
     return columns <= 192    ? Grouping::overlapped_eights
            : columns <= 512  ? Grouping::overlapped_pairs
            : columns <= 1152 ? Grouping::overlapped_rows
                              : Grouping::pairs;
 }
 
+} // namespace
+
 // What lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue behind the
 // streaming stores. Rows too long for that share at least gamma and beta, until a pair of them is too much for L2.
-Grouping choose_grouping_in_memory(std::size_t columns) {
-    constexpr std::size_t measured_l1d = 32U << 10;
-    const std::size_t scaled = columns * measured_l1d / cache_sizes().l1d;
-    return scaled <= 128      ? Grouping::overlapped_eights
-           : scaled <= 384    ? Grouping::overlapped_pairs
-           : scaled <= 1024   ? Grouping::overlapped_rows
-           : scaled <= 2048   ? Grouping::rows
-           : columns <= 32768 ? Grouping::pairs
-                              : Grouping::rows;
+Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
+    constexpr double measured_l1d = 32U << 10;
+    const double scaled = static_cast<double>(columns) * measured_l1d / static_cast<double>(l1d);
+    if (columns <= statistics_block && scaled <= 1024) {
+        return scaled <= 128   ? Grouping::overlapped_eights
+               : scaled <= 384 ? Grouping::overlapped_pairs
+                               : Grouping::overlapped_rows;
+    }
+    return scaled <= 2048 || columns > 32768 ? Grouping::rows : Grouping::pairs;
 }
-
-} // namespace
 
 Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int threads) {
     const std::size_t by_work = rows * columns / least_elements_per_thread;
@@ -73,10 +72,9 @@ Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int t
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args) {
     const Traffic traffic = choose_traffic(args);
-    const Division division = divide(args.rows, args.columns, args.rows, args.threads);
-    const Grouping grouping =
-        traffic == Traffic::cached ? choose_grouping_in_cache(args.columns) : choose_grouping_in_memory(args.columns);
-    return {division.threads, division.shares_rows, grouping, traffic};
+    const Grouping grouping = traffic == Traffic::cached ? grouping_in_cache(args.columns)
+                                                         : grouping_in_memory(args.columns, cache_sizes().l1d);
+    return {divide(args.rows, args.columns, args.rows, args.threads), grouping, traffic};
 }
 
 } // namespace simdnorm

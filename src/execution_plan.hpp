@@ -10,21 +10,23 @@
 namespace simdnorm {
 
 // Rows are dealt out to the threads; or, where they are too few for that, the blocks of each row are.
-struct ExecutionPlan {
+struct Division {
     int threads;
     bool shares_rows;
+};
+
+struct ExecutionPlan {
+    Division division;
     Grouping grouping;
     Traffic traffic;
 };
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args);
 
-// How many threads, and whether they share rows, where `pieces` can be dealt out of a matrix of that shape.
-struct Division {
-    int threads;
-    bool shares_rows;
-};
+// Of rows that lie in memory, on a CPU with an L1 of so many bytes.
+Grouping grouping_in_memory(std::size_t columns, std::size_t l1d);
 
+// Of a matrix of that shape, of which `pieces` can be dealt out.
 Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int threads);
 
 // What one thread of a team does of `count` rows, or blocks: neighbours, and no thread more than one above another.

@@ -35,8 +35,7 @@ LayerNormRows all_rows(const simdnorm_layer_norm_args &args, const ExecutionPlan
 class SharedMoments {
   public:
     explicit SharedMoments(std::size_t columns)
-        : blocks_((columns + statistics_block - 1) / statistics_block),
-          moments_(new (std::nothrow) BlockMoments[2 * blocks_]) {}
+        : blocks_(blocks_of(columns)), moments_(new (std::nothrow) BlockMoments[2 * blocks_]) {}
 
     bool exist() const { return moments_ != nullptr; }
     std::size_t blocks() const { return blocks_; }
@@ -83,13 +82,13 @@ void share_rows(const KernelTable &kernels, const LayerNormRows &rows, int threa
 void layer_norm(const simdnorm_layer_norm_args &args, const ExecutionPlan &plan) {
     const KernelTable &kernels = *instruction_set_in_use().kernels;
     const LayerNormRows rows = all_rows(args, plan);
-    if (plan.shares_rows) {
+    if (plan.division.shares_rows) {
         if (SharedMoments moments(rows.columns); moments.exist()) {
-            share_rows(kernels, rows, plan.threads, moments);
+            share_rows(kernels, rows, plan.division.threads, moments);
             return;
         }
     }
-    deal_out_rows(kernels, rows, plan.threads);
+    deal_out_rows(kernels, rows, plan.division.threads);
 }
 
 } // namespace simdnorm

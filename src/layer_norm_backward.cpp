@@ -21,10 +21,6 @@
 namespace simdnorm {
 namespace {
 
-std::size_t blocks_of(std::size_t columns) {
-    return (columns + statistics_block - 1) / statistics_block;
-}
-
 // How the sums over rows are cut: by the shape alone, so that they have the same bits however many threads there are.
 //
 // Rows are in leaves of a binary tree: leaf l has the rows from l * rows_of_leaf on. In a leaf they are added batch by

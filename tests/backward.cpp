@@ -442,7 +442,6 @@ TEST(BackwardArguments, BadCallsNameTheArgumentAndWriteNothing) {
 }
 
 TEST(BackwardArguments, RunningOutOfMemoryIsToldAndWritesNothing) {
-    std::vector<float> dgamma(1, 3.0F);
     simdnorm_layer_norm_backward_args args = {};
     args.rows = 1;
     args.columns = std::size_t{1} << 58; // sums of as many columns cannot be had

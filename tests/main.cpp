@@ -28,6 +28,12 @@ class PrintReplay : public testing::EmptyTestEventListener {
 
 } // namespace
 
+// An address sanitizer that is built in ends the program where memory runs out, unless told to let it be seen as others
+// see it. Only the sanitizer calls this.
+extern "C" const char *__asan_default_options() { // NOLINT(bugprone-reserved-identifier)
+    return "allocator_may_return_null=1";
+}
+
 int main(int argc, char **argv) {
     testing::InitGoogleTest(&argc, argv);
     testing::UnitTest::GetInstance()->listeners().Append(new PrintReplay(argv[0])); // owned by googletest from here on

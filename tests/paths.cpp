@@ -45,8 +45,8 @@ bool is_overlapped(Grouping grouping) {
 
 std::string describe(const Problem &problem, const ExecutionPlan &plan) {
     return testing::PrintToString(plan.grouping) + ", " + testing::PrintToString(plan.traffic) + ", " +
-           std::to_string(plan.threads) + " threads" + (plan.shares_rows ? " that share rows" : "") + ", " +
-           std::to_string(problem.rows) + " x " + std::to_string(problem.columns);
+           std::to_string(plan.division.threads) + " threads" + (plan.division.shares_rows ? " that share rows" : "") +
+           ", " + std::to_string(problem.rows) + " x " + std::to_string(problem.columns);
 }
 
 Result plainest(const Problem &problem) {
@@ -54,7 +54,8 @@ Result plainest(const Problem &problem) {
     Call call(problem, {});
     call.run([](const simdnorm_layer_norm_args &args) {
         simdnorm::layer_norm(
-            args, {.threads = 1, .shares_rows = false, .grouping = Grouping::rows, .traffic = Traffic::cached});
+            args,
+            {.division = {.threads = 1, .shares_rows = false}, .grouping = Grouping::rows, .traffic = Traffic::cached});
     });
     return call.result();
 }
@@ -104,8 +105,9 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
                         continue;
                     }
                     for (const Traffic traffic : all_traffics) {
-                        expect_same_bits(
-                            problem, {.threads = 1, .shares_rows = false, .grouping = grouping, .traffic = traffic});
+                        expect_same_bits(problem, {.division = {.threads = 1, .shares_rows = false},
+                                                   .grouping = grouping,
+                                                   .traffic = traffic});
                     }
                 }
             }
@@ -120,9 +122,9 @@ TEST_P(Paths, SharedRows) {
             for (const Problem &problem : {mixed_problem(seed, rows, columns), normal_problem(seed, rows, columns)}) {
                 for (const int threads : {1, 2, 3, 8}) {
                     for (const Traffic traffic : all_traffics) {
-                        expect_same_bits(
-                            problem,
-                            {.threads = threads, .shares_rows = true, .grouping = Grouping::rows, .traffic = traffic});
+                        expect_same_bits(problem, {.division = {.threads = threads, .shares_rows = true},
+                                                   .grouping = Grouping::rows,
+                                                   .traffic = traffic});
                     }
                 }
             }
@@ -134,9 +136,9 @@ TEST_P(Paths, SharedRowsWithoutGammaBetaMeanAndRstd) {
     Problem problem = normal_problem(seed_for("shared", 3, 20000), 3, 20000);
     problem.gamma.clear();
     problem.beta.clear();
-    const Result result =
-        by_plan(problem, {.wants_mean = false, .wants_rstd = false},
-                {.threads = 2, .shares_rows = true, .grouping = Grouping::rows, .traffic = Traffic::cached});
+    const Result result = by_plan(
+        problem, {.wants_mean = false, .wants_rstd = false},
+        {.division = {.threads = 2, .shares_rows = true}, .grouping = Grouping::rows, .traffic = Traffic::cached});
     EXPECT_TRUE(same_bits(result, plainest(problem)));
 }
 
@@ -173,21 +175,31 @@ TEST(Plan, GroupsShortRowsInCache) {
 }
 
 TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
-    const std::size_t scale = simdnorm::cache_sizes().l1d / (32U << 10);
-    ASSERT_GE(scale, 1U) << "an L1 of less than 32 KiB";
-    const auto grouping = [](std::size_t columns) { return plan(in_memory(columns)).grouping; };
-    EXPECT_EQ(grouping(128 * scale), Grouping::overlapped_eights);
-    EXPECT_EQ(grouping(384 * scale), Grouping::overlapped_pairs);
-    EXPECT_EQ(grouping(1024 * scale), Grouping::overlapped_rows);
-    EXPECT_EQ(grouping(2048 * scale), Grouping::rows);
-    EXPECT_EQ(grouping(32768), Grouping::pairs);
-    EXPECT_EQ(grouping(32769), Grouping::rows);
+    for (const std::size_t scale : Sizes{1, 2, 3}) {
+        const auto grouping = [&](std::size_t columns) {
+            return simdnorm::grouping_in_memory(columns, scale * (32U << 10));
+        };
+        EXPECT_EQ(grouping(128 * scale), Grouping::overlapped_eights);
+        EXPECT_EQ(grouping(128 * scale + 1), Grouping::overlapped_pairs);
+        EXPECT_EQ(grouping(384 * scale), Grouping::overlapped_pairs);
+        EXPECT_EQ(grouping(1024 * scale), Grouping::overlapped_rows);
+        EXPECT_EQ(grouping(2048 * scale), Grouping::rows);
+        EXPECT_EQ(grouping(2048 * scale + 1), Grouping::pairs);
+        EXPECT_EQ(grouping(32768), Grouping::pairs);
+        EXPECT_EQ(grouping(32769), Grouping::rows);
+    }
+    EXPECT_EQ(plan(in_memory(5000)).grouping, simdnorm::grouping_in_memory(5000, simdnorm::cache_sizes().l1d));
 }
 
-TEST(Plan, OverlapsOnlyRowsOfOneBlock) {
-    for (std::size_t columns = simdnorm::statistics_block + 1; columns < 100000; columns += 1000) {
-        EXPECT_FALSE(is_overlapped(plan({8, columns}).grouping)) << columns;
-        EXPECT_FALSE(is_overlapped(plan(in_memory(columns)).grouping)) << columns;
+TEST(Plan, OverlapsOnlyRowsOfOneBlockHoweverLargeL1Is) {
+    for (std::size_t columns = simdnorm::statistics_block + 1; columns != 0; columns *= 2) {
+        EXPECT_FALSE(is_overlapped(plan({1, columns}).grouping)) << columns;
+        for (const std::size_t l1d : Sizes{1, 32U << 10, 192U << 10, 1U << 30}) {
+            EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_memory(columns, l1d))) << columns << ", " << l1d;
+        }
+        if (columns > SIZE_MAX / 2) {
+            break;
+        }
     }
 }
 
@@ -209,8 +221,8 @@ TEST(Plan, NeverStreamsInPlaceUnasked) {
 TEST(Plan, DealsOutRowsAndSharesThemWhereTheyAreFew) {
     const auto expect = [](Shape shape, int wanted, int threads, bool shares_rows) {
         const ExecutionPlan actual = plan(shape, wanted);
-        EXPECT_EQ(actual.threads, threads) << shape.rows << " x " << shape.columns << " on " << wanted;
-        EXPECT_EQ(actual.shares_rows, shares_rows) << shape.rows << " x " << shape.columns << " on " << wanted;
+        EXPECT_EQ(actual.division.threads, threads) << shape.rows << " x " << shape.columns << " on " << wanted;
+        EXPECT_EQ(actual.division.shares_rows, shares_rows) << shape.rows << " x " << shape.columns << " on " << wanted;
     };
     expect({1, 3000000}, 1, 1, false);
     expect({1000, 768}, 4, 4, false);

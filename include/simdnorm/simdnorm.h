@@ -88,7 +88,8 @@ typedef struct simdnorm_layer_norm_args {
     int store;          /* a simdnorm_store */
 } simdnorm_layer_norm_args;
 
-/* Normalises each row of x into y.
+/* Normalises each row of x into y. Where long rows are fewer than threads, threads share each row, with 64 bytes of
+ * memory for every 4,096 columns during the call; if these cannot be had, each row stays on one thread.
  *
  * Special rows, the first line that applies:
  *   - a NaN or an infinity in a row of x: every y of that row and its rstd are the quiet NaN 0x7FC00000; mean is the
@@ -136,13 +137,14 @@ typedef struct simdnorm_layer_norm_backward_args {
  * and whichever outputs are asked for. Sums over rows go on in double after at most 16 additions.
  *
  * Special rows:
- *   - one column, a row of equal elements, or an rstd of 0: dx is 0 where gamma times dy is finite and the same for all
- *     columns or rstd is 0; v is 0.
+ *   - one column: dx and dgamma are 0.
+ *   - a row of equal elements: v is 0, so dx is rstd (g - mean over the row(g)); 0 if rstd is 0.
+ *   - an rstd of +infinity, which stands for one beyond float's range, counts as not finite.
  *   - a dy that is not finite spoils its row of dx, and its column of dgamma and dbeta.
  *   - an x, mean or rstd that is not finite spoils its row of dx and all of dgamma, never dbeta.
  *
- * Takes memory for the sums for the time of the call: with dgamma or dbeta at most (4 log2(N) + 6) D doubles a thread,
- * and 48 bytes for each row of 16 and each 4,096 columns.
+ * Takes memory for the time of the call, a thread at most: (4 log2(N) + 6) D doubles where dgamma or dbeta is wanted,
+ * 384 bytes for every 4,096 columns, and 4 KiB.
  *
  * Returns SIMDNORM_OK; SIMDNORM_INVALID_ARGUMENT for: args NULL; columns 0; dy, x, mean or rstd NULL; a stride other
  * than 0 below columns; a matrix of more than PTRDIFF_MAX bytes; a pointer not aligned to 4 bytes; threads below 0; an

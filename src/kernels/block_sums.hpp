@@ -97,10 +97,21 @@ struct Sums {
     }
 };
 
+// The elements of a row as differences from a pivot: what add_chunks adds up.
 template <class V>
-[[gnu::always_inline]] inline Sums<V> sum_quad(const float *x, typename V::Floats pivot) {
-    return Sums<V>::of(Quad<V, quad_vectors>::load_whole(x, lane_count) - pivot);
-}
+struct CentredRow {
+    const float *x;
+    typename V::Floats pivot;
+
+    [[gnu::always_inline]] Sums<V> whole_quad(std::size_t lane) const {
+        return Sums<V>::of(Quad<V, quad_vectors>::load_whole(x + lane, lane_count) - pivot);
+    }
+
+    template <std::size_t vectors>
+    [[gnu::always_inline]] Sums<V> quad(std::size_t lane, typename V::Mask last) const {
+        return Sums<V>::of(Quad<V, vectors>::load(x + lane, last, pivot) - pivot);
+    }
+};
 
 // Calls use(n) with n the number of vectors, as a constant, that hold the first `columns` of a quad, 0 < columns <=
 // 128.
@@ -116,6 +127,71 @@ template <class Use>
     default:
         return use(std::integral_constant<std::size_t, 4>());
     }
+}
+
+// A chunk of one group of lanes, which begin at `lane`: of its quads the first `whole_quads`, and what last() gives.
+template <std::size_t whole_quads, class Row, class Last>
+[[gnu::always_inline]] inline auto sum_chunk(const Row &row, std::size_t lane, const Last &last) {
+    if constexpr (whole_quads == 0) {
+        return last();
+    } else if constexpr (whole_quads == 1) {
+        const auto first = row.whole_quad(lane);
+        return first + last();
+    } else if constexpr (whole_quads == 2) {
+        const auto first = row.whole_quad(lane) + row.whole_quad(lane + quad_columns);
+        return first + last();
+    } else {
+        const auto first = row.whole_quad(lane) + row.whole_quad(lane + quad_columns);
+        const auto third = row.whole_quad(lane + 2 * quad_columns);
+        return first + (third + last());
+    }
+}
+
+// The first `columns` of the chunk at `begin`, 0 < columns <= 512, in the same tree without what is missing.
+template <class V, class Row, class Add>
+[[gnu::always_inline]] inline void add_last_chunk(const Row &row, std::size_t begin, std::size_t columns,
+                                                  const Add &add) {
+    const auto with_quads = [&](auto whole_quads) __attribute__((always_inline)) {
+        const std::size_t rest = columns - whole_quads * quad_columns;
+        with_vectors(
+            rest, [&](auto vectors) __attribute__((always_inline)) {
+                for_each_group<V>([&](auto g) __attribute__((always_inline)) {
+                    const std::size_t lane = begin + g * V::width;
+                    const typename V::Mask mask = V::first(elements_in_group<V>(rest - (vectors - 1) * lane_count, g));
+                    add(g, sum_chunk<whole_quads>(
+                               row, lane, [&]() __attribute__((always_inline)) {
+                                   return row.template quad<vectors>(lane + whole_quads * quad_columns, mask);
+                               }));
+                });
+            });
+    };
+    switch ((columns - 1) / quad_columns) {
+    case 0:
+        return with_quads(std::integral_constant<std::size_t, 0>());
+    case 1:
+        return with_quads(std::integral_constant<std::size_t, 1>());
+    case 2:
+        return with_quads(std::integral_constant<std::size_t, 2>());
+    default:
+        return with_quads(std::integral_constant<std::size_t, 3>());
+    }
+}
+
+// Calls add(g, terms) with the sums of each chunk of the first `columns` of a row, for each group of lanes. Of a Row,
+// whole_quad(lane) and quad<vectors>(lane, mask of the last vector) are the terms of a quad whose lanes begin there.
+template <class V, class Row, class Add>
+[[gnu::always_inline]] inline void add_chunks(const Row &row, std::size_t columns, const Add &add) {
+    std::size_t done = 0;
+    for (; columns - done > chunk_columns; done += chunk_columns) {
+        for_each_group<V>([&](auto g) __attribute__((always_inline)) {
+            const std::size_t lane = done + g * V::width;
+            add(g, sum_chunk<chunk_quads - 1>(
+                       row, lane, [&]() __attribute__((always_inline)) {
+                           return row.whole_quad(lane + (chunk_quads - 1) * quad_columns);
+                       }));
+        });
+    }
+    add_last_chunk<V>(row, done, columns - done, add);
 }
 
 // Lanes of both sums of a block, not yet added together.
@@ -194,73 +270,15 @@ struct LongBlock {
     }
 
     [[gnu::always_inline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
-        const typename V::Floats k = V::broadcast(pivot);
         DoubleLanes<V> differences;
         DoubleLanes<V> squares;
-        std::size_t done = 0;
-        for (; columns - done > chunk_columns; done += chunk_columns) {
-            for_each_group<V>([&](auto g) __attribute__((always_inline)) {
-                const Sums<V> sums = whole_chunk(x + done + g * V::width, k);
+        add_chunks<V>(
+            CentredRow<V>{x, V::broadcast(pivot)},
+            columns, [&](auto g, const Sums<V> &sums) __attribute__((always_inline)) {
                 differences.add(g, sums.differences);
                 squares.add(g, sums.squares);
             });
-        }
-        add_last_chunk(x + done, columns - done, k, differences, squares);
         return {fold(differences), fold(squares)};
-    }
-
-    [[gnu::always_inline]] static Sums<V> whole_chunk(const float *lane, typename V::Floats pivot) {
-        return (sum_quad<V>(lane, pivot) + sum_quad<V>(lane + quad_columns, pivot)) +
-               (sum_quad<V>(lane + 2 * quad_columns, pivot) + sum_quad<V>(lane + 3 * quad_columns, pivot));
-    }
-
-    // The first `columns` of a chunk, 0 < columns <= 512, in the same tree without what is missing.
-    [[gnu::always_inline]] static void add_last_chunk(const float *x, std::size_t columns, typename V::Floats pivot,
-                                                      DoubleLanes<V> &differences, DoubleLanes<V> &squares) {
-        const std::size_t whole = (columns - 1) / quad_columns;
-        const auto add = [&](auto whole_quads, auto vectors) __attribute__((always_inline)) {
-            for_each_group<V>([&](auto g) __attribute__((always_inline)) {
-                const float *lane = x + g * V::width;
-                const typename V::Mask mask = V::first(
-                    elements_in_group<V>(columns - whole_quads * quad_columns - (vectors - 1) * lane_count, g));
-                const Sums<V> last =
-                    Sums<V>::of(Quad<V, vectors>::load(lane + whole_quads * quad_columns, mask, pivot) - pivot);
-                const Sums<V> sums = partial_chunk<whole_quads>(lane, last, pivot);
-                differences.add(g, sums.differences);
-                squares.add(g, sums.squares);
-            });
-        };
-        const auto with_quads = [&](auto whole_quads) __attribute__((always_inline)) {
-            with_vectors(
-                columns - whole_quads * quad_columns, [&](auto vectors) __attribute__((always_inline)) {
-                    add(whole_quads, vectors);
-                });
-        };
-        switch (whole) {
-        case 0:
-            return with_quads(std::integral_constant<std::size_t, 0>());
-        case 1:
-            return with_quads(std::integral_constant<std::size_t, 1>());
-        case 2:
-            return with_quads(std::integral_constant<std::size_t, 2>());
-        default:
-            return with_quads(std::integral_constant<std::size_t, 3>());
-        }
-    }
-
-    template <std::size_t whole_quads>
-    [[gnu::always_inline]] static Sums<V> partial_chunk(const float *lane, const Sums<V> &last,
-                                                        typename V::Floats pivot) {
-        if constexpr (whole_quads == 0) {
-            return last;
-        } else if constexpr (whole_quads == 1) {
-            return sum_quad<V>(lane, pivot) + last;
-        } else if constexpr (whole_quads == 2) {
-            return (sum_quad<V>(lane, pivot) + sum_quad<V>(lane + quad_columns, pivot)) + last;
-        } else {
-            return (sum_quad<V>(lane, pivot) + sum_quad<V>(lane + quad_columns, pivot)) +
-                   (sum_quad<V>(lane + 2 * quad_columns, pivot) + last);
-        }
     }
 };
 

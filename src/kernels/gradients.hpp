@@ -89,37 +89,6 @@ struct GradientRow {
     }
 };
 
-// The first `columns` of a chunk, 0 < columns <= 512, in the tree of block_sums.hpp.
-template <class V>
-[[gnu::always_inline]] inline void add_gradient_chunk(GradientLanes<V> &lanes, const GradientRow<V> &row,
-                                                      std::size_t columns) {
-    const std::size_t whole = (columns - 1) / quad_columns;
-    const std::size_t rest = columns - whole * quad_columns;
-    for (std::size_t g = 0; g < groups<V>; ++g) {
-        GradientTerms<V> quad[chunk_quads];
-        for (std::size_t q = 0; q < whole; ++q) {
-            quad[q] = row.whole_quad(q * quad_columns + g * V::width);
-        }
-        quad[whole] = with_vectors(rest, [&](auto vectors) {
-            return row.template quad<vectors>(whole * quad_columns + g * V::width,
-                                              V::first(elements_in_group<V>(rest - (vectors - 1) * lane_count, g)));
-        });
-        switch (whole) {
-        case 0:
-            lanes.add(g, quad[0]);
-            break;
-        case 1:
-            lanes.add(g, quad[0] + quad[1]);
-            break;
-        case 2:
-            lanes.add(g, (quad[0] + quad[1]) + quad[2]);
-            break;
-        default:
-            lanes.add(g, (quad[0] + quad[1]) + (quad[2] + quad[3]));
-        }
-    }
-}
-
 template <class V>
 [[gnu::always_inline]] inline double sum_of(const DoubleLanes<V> &lanes) {
     const typename V::Double folded[1] = {fold(lanes)};
@@ -130,14 +99,16 @@ template <class V>
 
 template <class V>
 void sum_gradients(const GradientRows &range, const GradientBatch &batch, BlockRange blocks, GradientSums *sums) {
-    const std::size_t blocks_of_row = (range.columns + statistics_block - 1) / statistics_block;
+    const std::size_t blocks_of_row = blocks_of(range.columns);
     for (std::size_t r = 0; r < batch.rows; ++r) {
         const GradientRow<V> row(range, batch, r);
         for (std::size_t b = blocks.first; b < blocks.first + blocks.count; ++b) {
             const std::size_t end = smaller(range.columns, (b + 1) * statistics_block);
             GradientLanes<V> lanes;
-            for (std::size_t begin = b * statistics_block; begin < end; begin += chunk_columns) {
-                add_gradient_chunk(lanes, row.from(begin), smaller(end - begin, chunk_columns));
+            for (std::size_t begin = b * statistics_block; begin < end; begin += normalize_block) {
+                add_chunks<V>(
+                    row.from(begin), smaller(end - begin, normalize_block),
+                    [&](auto g, const GradientTerms<V> &terms) __attribute__((always_inline)) { lanes.add(g, terms); });
             }
             sums[r * blocks_of_row + b] = {sum_of(lanes.differences), sum_of(lanes.gradients), sum_of(lanes.products)};
         }

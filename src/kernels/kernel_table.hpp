@@ -42,6 +42,15 @@ struct LayerNormRows {
 // no memory traffic.
 constexpr std::size_t statistics_block = 4096;
 
+namespace {
+
+// In a row. Unnamed, as all functions that kernel files see are.
+[[maybe_unused]] constexpr std::size_t blocks_of(std::size_t columns) {
+    return (columns + statistics_block - 1) / statistics_block;
+}
+
+} // namespace
+
 // Neighbouring blocks of a row.
 struct BlockRange {
     std::size_t first;

@@ -246,23 +246,24 @@ template <class V, Traffic traffic>
 void layer_norm_grouped(const LayerNormRows &range) {
     if constexpr (V::width == 1) {
         layer_norm_groups<V, traffic, 1>(range); // nothing to share or to fill
-        return;
-    }
-    switch (range.grouping) {
-    case Grouping::overlapped_eights:
-        if (range.columns > quad_columns) {
-            return layer_norm_overlapped<V, traffic, AnyBlock<V>, 8>(range);
+    } else {
+        switch (range.grouping) {
+        case Grouping::overlapped_eights:
+            if (range.columns > quad_columns) {
+                return layer_norm_overlapped<V, traffic, AnyBlock<V>, 8>(range);
+            }
+            return with_vectors(range.columns, [&](auto vectors) {
+                layer_norm_overlapped<V, traffic, ShortBlock<V, vectors>, 8>(range);
+            });
+        case Grouping::overlapped_pairs:
+            return layer_norm_overlapped<V, traffic, AnyBlock<V>, 2>(range);
+        case Grouping::overlapped_rows:
+            return layer_norm_overlapped<V, traffic, AnyBlock<V>, 1>(range);
+        case Grouping::pairs:
+            return layer_norm_groups<V, traffic, 2>(range);
+        case Grouping::rows:
+            return layer_norm_groups<V, traffic, 1>(range);
         }
-        return with_vectors(range.columns,
-                            [&](auto vectors) { layer_norm_overlapped<V, traffic, ShortBlock<V, vectors>, 8>(range); });
-    case Grouping::overlapped_pairs:
-        return layer_norm_overlapped<V, traffic, AnyBlock<V>, 2>(range);
-    case Grouping::overlapped_rows:
-        return layer_norm_overlapped<V, traffic, AnyBlock<V>, 1>(range);
-    case Grouping::pairs:
-        return layer_norm_groups<V, traffic, 2>(range);
-    case Grouping::rows:
-        return layer_norm_groups<V, traffic, 1>(range);
     }
 }
 
