@@ -41,10 +41,17 @@ template <class Use, std::size_t... g>
     (use(std::integral_constant<std::size_t, g>()), ...);
 }
 
-// Calls use(g) with g, as a constant, each group of lanes.
+// Calls use(g) with each group of lanes: one constant after the other, so that lanes may stay in registers; or in a loop
+// where they are too many for that, and for the compiler.
 template <class V, class Use>
 [[gnu::always_inline]] inline void for_each_group(const Use &use) {
-    for_each_of(std::make_index_sequence<groups<V>>(), use);
+    if constexpr (V::width > 1) {
+        for_each_of(std::make_index_sequence<groups<V>>(), use);
+    } else {
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            use(g);
+        }
+    }
 }
 
 // The 32 lanes in single precision.
