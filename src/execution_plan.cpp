@@ -13,22 +13,38 @@ namespace {
 // shares: some microseconds of work, against the one or two that starting a team or a barrier costs.
 constexpr std::size_t least_elements_per_thread = 16384;
 
-// Ordinary stores leave y in the caches for whoever reads it next; past the last cache there is nothing to leave.
-Traffic choose_traffic(const simdnorm_layer_norm_args &args) {
+// What a call reads and writes, and how it wants its output written.
+struct Transfer {
+    double matrices; // of rows x columns
+    double vectors;  // of columns
+    std::size_t rows;
+    std::size_t columns;
+    const float *output;
+    std::size_t output_stride;
+    bool in_place;
+    int store;
+};
+
+// Ordinary stores leave the output in the caches for whoever reads it next; past the last cache there is nothing to
+// leave.
+Traffic choose_traffic(const Transfer &transfer) {
     // As a real number: the arrays may have more bytes together than size_t can tell.
-    const std::size_t vectors = (args.gamma != nullptr ? 1 : 0) + (args.beta != nullptr ? 1 : 0);
-    const double bytes = sizeof(float) * (2.0 * static_cast<double>(args.rows) + static_cast<double>(vectors)) *
-                         static_cast<double>(args.columns);
+    const double bytes = sizeof(float) * (transfer.matrices * static_cast<double>(transfer.rows) + transfer.vectors) *
+                         static_cast<double>(transfer.columns);
     const bool in_memory = bytes > static_cast<double>(cache_sizes().last_level);
-    const bool streams =
-        args.store == SIMDNORM_STORE_STREAMING || (args.store == SIMDNORM_STORE_AUTO && in_memory && args.y != args.x);
+    const bool streams = transfer.store == SIMDNORM_STORE_STREAMING ||
+                         (transfer.store == SIMDNORM_STORE_AUTO && in_memory && !transfer.in_place);
     if (!streams) {
         return in_memory ? Traffic::fetched : Traffic::cached;
     }
     const auto fills_lines = [](std::uintptr_t floats) { return floats % cache_line_floats == 0; };
-    const bool rows_fill_lines = fills_lines(args.columns) && fills_lines(args.y_stride) &&
-                                 fills_lines(reinterpret_cast<std::uintptr_t>(args.y) / sizeof(float));
+    const bool rows_fill_lines = fills_lines(transfer.columns) && fills_lines(transfer.output_stride) &&
+                                 fills_lines(reinterpret_cast<std::uintptr_t>(transfer.output) / sizeof(float));
     return rows_fill_lines ? Traffic::streamed : Traffic::packed;
+}
+
+double present(const float *array) {
+    return array != nullptr ? 1.0 : 0.0;
 }
 
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
@@ -38,6 +54,16 @@ Grouping grouping_in_cache(std::size_t columns) {
            : columns <= 512  ? Grouping::overlapped_pairs
            : columns <= 1152 ? Grouping::overlapped_rows
                              : Grouping::pairs;
+}
+
+// Rows of a group of the backward pass. In cache many, as steps wait for each other; in memory so few that x and dy of
+// those under way stay in L1, and of the longest rows so few that they stay in L2. Measured on Zen 4, whose L1 has
+// 32 KiB and whose L2 1 MiB.
+std::size_t gradient_rows(std::size_t columns, Traffic traffic) {
+    if (traffic == Traffic::cached) {
+        return columns <= 4096 ? 8 : 2;
+    }
+    return columns <= 192 ? 4 : columns <= 384 ? 2 : 1;
 }
 
 } // namespace
@@ -71,10 +97,40 @@ Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int t
 }
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args) {
-    const Traffic traffic = choose_traffic(args);
+    const Traffic traffic = choose_traffic({.matrices = 2,
+                                            .vectors = present(args.gamma) + present(args.beta),
+                                            .rows = args.rows,
+                                            .columns = args.columns,
+                                            .output = args.y,
+                                            .output_stride = args.y_stride,
+                                            .in_place = args.y == args.x,
+                                            .store = args.store});
     const Grouping grouping = traffic == Traffic::cached ? grouping_in_cache(args.columns)
                                                          : grouping_in_memory(args.columns, cache_sizes().l1d);
     return {divide(args.rows, args.columns, args.rows, args.threads), grouping, traffic};
+}
+
+BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args) {
+    // A leaf has so much work that adding the columns of two leaves does not count beside it.
+    constexpr std::size_t elements_of_leaf = 65536;
+    const std::size_t batches = std::max<std::size_t>(4, elements_of_leaf / args.columns / rows_of_batch);
+    const std::size_t rows_of_leaf = batches * rows_of_batch;
+    const std::size_t leaves = (args.rows + rows_of_leaf - 1) / rows_of_leaf;
+    Traffic traffic = choose_traffic({.matrices = 2 + present(args.dx),
+                                      .vectors = present(args.gamma),
+                                      .rows = args.rows,
+                                      .columns = args.columns,
+                                      .output = args.dx,
+                                      .output_stride = args.dx_stride,
+                                      .in_place = args.dx == args.dy || args.dx == nullptr,
+                                      .store = args.store});
+    // So short a row is done in less time than it takes to hold back what does not fill a line.
+    constexpr std::size_t least_packed = 64;
+    if (args.store == SIMDNORM_STORE_AUTO && traffic == Traffic::packed && args.columns < least_packed) {
+        traffic = Traffic::cached;
+    }
+    return {rows_of_leaf, leaves, divide(args.rows, args.columns, leaves, args.threads),
+            gradient_rows(args.columns, traffic), traffic};
 }
 
 } // namespace simdnorm

@@ -23,6 +23,19 @@ struct ExecutionPlan {
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args);
 
+// Sums over rows are cut by the shape alone, so that they have the same bits however many threads there are. Rows are
+// in leaves of a binary tree: leaf l has the rows from l * rows_of_leaf on. In a leaf they are added batch by batch;
+// then leaves 2k and 2k + 1 are added to each other, then pairs of pairs, and so on.
+struct BackwardPlan {
+    std::size_t rows_of_leaf;
+    std::size_t leaves;
+    Division division;
+    std::size_t rows_of_group;
+    Traffic traffic;
+};
+
+BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args);
+
 // Of rows that lie in memory, on a CPU with an L1 of so many bytes.
 Grouping grouping_in_memory(std::size_t columns, std::size_t l1d);
 

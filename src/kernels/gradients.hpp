@@ -1,7 +1,10 @@
-// Rows + statistics + dy -> dx, and parts of dgamma and dbeta.
+// Rows + statistics + dy -> dx, and sums of dgamma and dbeta.
 //
 // With v = (x - mean) rstd and g = dy gamma, a row's dx is rstd (g - mean(g) - v mean(g v)). The mean that comes from
 // the forward pass is a float; what it lost is in the row's own sum of differences from it.
+//
+// Rows go through the steps in groups: their sums, what follows from these, dx and the sums over rows. A group stays in
+// the caches from one step to the next.
 #pragma once
 
 #include "block_sums.hpp"
@@ -9,10 +12,74 @@
 #include "lanes.hpp"
 #include "normalize.hpp"
 
+#include <cmath>
 #include <cstddef>
+#include <limits>
 
 namespace simdnorm {
 namespace {
+
+// How differences from the mean are taken: of all but unusual rows.
+template <class V>
+class Difference {
+  public:
+    [[gnu::always_inline]] Difference(const GradientGroup &group, std::size_t r)
+        : mean_(V::broadcast(group.mean[r])), factor_(V::broadcast(group.rstd[r])) {}
+
+    [[gnu::always_inline]] typename V::Floats of(typename V::Floats x) const { return x - mean_; }
+    [[gnu::always_inline]] Quad<V, 1> of(const Quad<V, 1> &x) const { return x - mean_; }
+    template <std::size_t vectors>
+    [[gnu::always_inline]] Quad<V, vectors> of(const Quad<V, vectors> &x) const {
+        return x - mean_;
+    }
+    // What has no difference from the mean.
+    [[gnu::always_inline]] typename V::Floats mean() const { return mean_; }
+    // What dx is a multiple of.
+    [[gnu::always_inline]] typename V::Floats factor() const { return factor_; }
+
+  private:
+    typename V::Floats mean_;
+    typename V::Floats factor_;
+};
+
+// In groups with unusual rows; where the scale is 1 it is the same to the bit.
+template <class V>
+class ScaledDifference {
+  public:
+    [[gnu::always_inline]] ScaledDifference(const GradientGroup &group, std::size_t r)
+        : mean_(V::broadcast(group.mean[r])), scale_(V::broadcast(group.scale[r])),
+          scaled_mean_(V::broadcast(-group.mean[r] * group.scale[r])), factor_(V::broadcast(group.factor[r])) {}
+
+    [[gnu::always_inline]] typename V::Floats of(typename V::Floats x) const {
+        return V::multiply_add(x, scale_, scaled_mean_);
+    }
+    template <std::size_t vectors>
+    [[gnu::always_inline]] Quad<V, vectors> of(const Quad<V, vectors> &x) const {
+        Quad<V, vectors> d;
+        for (std::size_t i = 0; i < vectors; ++i) {
+            d.vector[i] = of(x.vector[i]);
+        }
+        return d;
+    }
+    [[gnu::always_inline]] typename V::Floats mean() const { return mean_; }
+    [[gnu::always_inline]] typename V::Floats factor() const { return factor_; }
+
+  private:
+    typename V::Floats mean_;
+    typename V::Floats scale_;
+    typename V::Floats scaled_mean_; // negative
+    typename V::Floats factor_;
+};
+
+// Calls use(difference) with a constant of the type that the group's differences take.
+template <class V, class Use>
+[[gnu::always_inline]] inline void with_difference(const GradientGroup &group, const Use &use) {
+    if (group.scaled) [[unlikely]] {
+        use(static_cast<ScaledDifference<V> *>(nullptr));
+    } else {
+        use(static_cast<Difference<V> *>(nullptr));
+    }
+}
 
 // The sums of some elements of one group of lanes.
 template <class V>
@@ -26,50 +93,19 @@ struct GradientTerms {
     }
 };
 
-// The same as lanes in double.
-template <class V>
-struct GradientLanes {
-    DoubleLanes<V> differences;
-    DoubleLanes<V> gradients;
-    DoubleLanes<V> products;
-
-    [[gnu::always_inline]] void add(std::size_t g, const GradientTerms<V> &terms) {
-        differences.add(g, terms.differences);
-        gradients.add(g, terms.gradients);
-        products.add(g, terms.products);
-    }
-};
-
-// Some columns of one row.
-template <class V>
+// One row from some column on: what add_chunks adds up.
+template <class V, class D>
 struct GradientRow {
     const float *x;
     const float *dy;
     const float *gamma;
-    typename V::Floats mean;
-    typename V::Floats scale;
-    typename V::Floats scaled_mean; // negative
+    D difference;
 
-    [[gnu::always_inline]] GradientRow(const GradientRows &range, const GradientBatch &batch, std::size_t r)
-        : x(range.x + (batch.first + r) * range.x_stride), dy(range.dy + (batch.first + r) * range.dy_stride),
-          gamma(range.gamma), mean(V::broadcast(batch.mean[r])), scale(V::broadcast(batch.scale[r])),
-          scaled_mean(V::broadcast(-batch.mean[r] * batch.scale[r])) {}
-
-    [[gnu::always_inline]] GradientRow from(std::size_t column) const {
-        GradientRow row = *this;
-        row.x += column;
-        row.dy += column;
-        row.gamma = gamma != nullptr ? gamma + column : ones.of_columns;
-        return row;
-    }
-
-    // A quad of one group of lanes, of which the last vector has the elements that `last` names.
-    template <std::size_t vectors>
-    [[gnu::always_inline]] GradientTerms<V> quad(std::size_t lane, typename V::Mask last) const {
-        const typename V::Floats zero = V::broadcast(0.0F);
-        return terms(Quad<V, vectors>::load(x + lane, last, mean), Quad<V, vectors>::load(dy + lane, last, zero),
-                     Quad<V, vectors>::load(gamma + lane, last, zero));
-    }
+    [[gnu::always_inline]] GradientRow(const GradientRows &range, const GradientGroup &group, std::size_t r,
+                                       std::size_t column)
+        : x(range.x + (group.first + r) * range.x_stride + column),
+          dy(range.dy + (group.first + r) * range.dy_stride + column),
+          gamma(range.gamma != nullptr ? range.gamma + column : ones.of_columns), difference(group, r) {}
 
     [[gnu::always_inline]] GradientTerms<V> whole_quad(std::size_t lane) const {
         return terms(Quad<V, quad_vectors>::load_whole(x + lane, lane_count),
@@ -77,167 +113,599 @@ struct GradientRow {
                      Quad<V, quad_vectors>::load_whole(gamma + lane, lane_count));
     }
 
+    template <std::size_t vectors>
+    [[gnu::always_inline]] GradientTerms<V> quad(std::size_t lane, typename V::Mask last) const {
+        const typename V::Floats zero = V::broadcast(0.0F);
+        return terms(Quad<V, vectors>::load(x + lane, last, difference.mean()),
+                     Quad<V, vectors>::load(dy + lane, last, zero), Quad<V, vectors>::load(gamma + lane, last, zero));
+    }
+
   private:
     template <std::size_t vectors>
-    [[gnu::always_inline]] GradientTerms<V> terms(Quad<V, vectors> d, Quad<V, vectors> g,
+    [[gnu::always_inline]] GradientTerms<V> terms(const Quad<V, vectors> &xs, Quad<V, vectors> g,
                                                   const Quad<V, vectors> &gammas) const {
+        const Quad<V, vectors> d = difference.of(xs);
         for (std::size_t i = 0; i < vectors; ++i) {
-            d.vector[i] = V::multiply_add(d.vector[i], scale, scaled_mean);
             g.vector[i] = g.vector[i] * gammas.vector[i];
         }
         return {d.sum(), g.sum(), d.products(g)};
     }
 };
 
+// The sums of a block, as lanes not yet added together.
 template <class V>
-[[gnu::always_inline]] inline double sum_of(const DoubleLanes<V> &lanes) {
-    const typename V::Double folded[1] = {fold(lanes)};
-    double sum[1];
-    V::template sum_rows<1>(folded, sum);
-    return sum[0];
-}
+struct GradientLanes {
+    typename V::Double differences;
+    typename V::Double gradients;
+    typename V::Double products;
+};
 
+// The sums of a chunk, as lanes in single precision.
 template <class V>
-void sum_gradients(const GradientRows &range, const GradientBatch &batch, BlockRange blocks, GradientSums *sums) {
-    const std::size_t blocks_of_row = blocks_of(range.columns);
-    for (std::size_t r = 0; r < batch.rows; ++r) {
-        const GradientRow<V> row(range, batch, r);
-        for (std::size_t b = blocks.first; b < blocks.first + blocks.count; ++b) {
-            const std::size_t end = smaller(range.columns, (b + 1) * statistics_block);
-            GradientLanes<V> lanes;
-            for (std::size_t begin = b * statistics_block; begin < end; begin += normalize_block) {
-                add_chunks<V>(
-                    row.from(begin), smaller(end - begin, normalize_block),
-                    [&](auto g, const GradientTerms<V> &terms) __attribute__((always_inline)) { lanes.add(g, terms); });
-            }
-            sums[r * blocks_of_row + b] = {sum_of(lanes.differences), sum_of(lanes.gradients), sum_of(lanes.products)};
-        }
-    }
-}
+struct GradientFloats {
+    FloatLanes<V> differences;
+    FloatLanes<V> gradients;
+    FloatLanes<V> products;
 
-// Columns of `rows` rows of a batch, from row `first` of it on.
-template <class V, std::size_t rows>
-struct GradientWriter {
-    const float *x[rows];
-    const float *dy[rows];
-    float *dx[rows];
-    const GradientBatch &batch;
-    std::size_t first;
-
-    [[gnu::always_inline]] GradientWriter(const GradientRows &range, const GradientBatch &a_batch, std::size_t a_first,
-                                          std::size_t column)
-        : batch(a_batch), first(a_first) {
-        for (std::size_t r = 0; r < rows; ++r) {
-            const std::size_t row = batch.first + first + r;
-            x[r] = range.x + row * range.x_stride + column;
-            dy[r] = range.dy + row * range.dy_stride + column;
-            dx[r] = range.dx != nullptr ? range.dx + row * range.dx_stride + column : nullptr;
-        }
+    [[gnu::always_inline]] void put(std::size_t g, const GradientTerms<V> &terms) {
+        differences.group[g] = terms.differences;
+        gradients.group[g] = terms.gradients;
+        products.group[g] = terms.products;
     }
 
-    // One vector, where load and store may leave out lanes: writes dx, and returns the sums of dy v and of dy.
-    template <class Load, class Store>
-    [[gnu::always_inline]] void vector(std::size_t j, typename V::Floats gamma, const Load &load, const Store &store,
-                                       typename V::Floats &products, typename V::Floats &gradients) const {
-        typename V::Floats v[rows];
-        typename V::Floats y[rows];
-        for (std::size_t r = 0; r < rows; ++r) {
-            const std::size_t i = first + r;
-            const typename V::Floats scale = V::broadcast(batch.scale[i]);
-            const typename V::Floats mean = V::broadcast(batch.mean[i]);
-            const typename V::Floats d = V::multiply_add(load(x[r] + j, mean), scale, -(mean * scale));
-            v[r] = V::multiply_add(d, V::broadcast(batch.rstd[i]), V::broadcast(batch.shift[i]));
-            y[r] = load(dy[r] + j, V::broadcast(0.0F));
-        }
-        for (std::size_t r = 0; dx[0] != nullptr && r < rows; ++r) {
-            const std::size_t i = first + r;
-            const typename V::Floats centred = y[r] * gamma - V::broadcast(batch.mean_gradient[i]);
-            const typename V::Floats rest = V::multiply_add(v[r], V::broadcast(batch.mean_product[i]), centred);
-            store(dx[r] + j, rest * V::broadcast(batch.factor[i]));
-        }
-        Quad<V, rows> dys;
-        Quad<V, rows> vs;
-        for (std::size_t r = 0; r < rows; ++r) {
-            dys.vector[r] = y[r];
-            vs.vector[r] = v[r];
-        }
-        products = dys.products(vs);
-        gradients = dys.sum();
+    [[gnu::always_inline]] GradientLanes<V> fold() const {
+        return {simdnorm::fold(differences), simdnorm::fold(gradients), simdnorm::fold(products)};
     }
 };
 
-// Sums over the rows of a batch so far, of a block of columns.
-struct ColumnTerms {
-    alignas(64) float dgamma[normalize_block];
-    alignas(64) float dbeta[normalize_block];
+// The sums of chunks.
+template <class V>
+struct GradientEights {
+    EightLanes<V> differences = EightLanes<V>::zero();
+    EightLanes<V> gradients = EightLanes<V>::zero();
+    EightLanes<V> products = EightLanes<V>::zero();
+
+    [[gnu::always_inline]] void add(const GradientFloats<V> &chunk) {
+        differences = differences + fold_to_eight(chunk.differences);
+        gradients = gradients + fold_to_eight(chunk.gradients);
+        products = products + fold_to_eight(chunk.products);
+    }
+
+    [[gnu::always_inline]] GradientLanes<V> fold() const {
+        return {simdnorm::fold(differences), simdnorm::fold(gradients), simdnorm::fold(products)};
+    }
 };
 
-template <class V, std::size_t rows>
-[[gnu::always_inline]] inline void write_some_rows(const GradientRows &range, const GradientBatch &batch,
-                                                   std::size_t first, std::size_t begin, std::size_t columns,
-                                                   ColumnTerms &terms) {
-    const GradientWriter<V, rows> writer(range, batch, first, begin);
-    const float *gamma = range.gamma != nullptr ? range.gamma + begin : ones.of_columns;
-    const auto keep = [&](std::size_t j, typename V::Floats products, typename V::Floats gradients)
-        __attribute__((always_inline)) {
-        if (first > 0) {
-            products = V::load(terms.dgamma + j) + products;
-            gradients = V::load(terms.dbeta + j) + gradients;
+// The last vectors of a row of one quad.
+template <class V, std::size_t vectors>
+struct LastVectors {
+    typename V::Mask of_group[groups<V>];
+
+    [[gnu::always_inline]] explicit LastVectors(std::size_t columns) {
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            of_group[g] = V::first(elements_in_group<V>(columns - (vectors - 1) * lane_count, g));
         }
-        V::store(terms.dgamma + j, products);
-        V::store(terms.dbeta + j, gradients);
+    }
+};
+
+template <class V, class D, std::size_t vectors>
+[[gnu::always_inline]] inline GradientLanes<V> sum_short_row(const GradientRow<V, D> &row,
+                                                             const LastVectors<V, vectors> &last) {
+    GradientFloats<V> chunk;
+    for (std::size_t g = 0; g < groups<V>; ++g) {
+        chunk.put(g, row.template quad<vectors>(g * V::width, last.of_group[g]));
+    }
+    return chunk.fold();
+}
+
+template <class V>
+[[gnu::always_inline]] inline GradientSums add_up(const GradientLanes<V> &lanes) {
+    const typename V::Double differences[1] = {lanes.differences};
+    const typename V::Double gradients[1] = {lanes.gradients};
+    const typename V::Double products[1] = {lanes.products};
+    double sums[3][1];
+    V::sum_rows(differences, sums[0]);
+    V::sum_rows(gradients, sums[1]);
+    V::sum_rows(products, sums[2]);
+    return {sums[0][0], sums[1][0], sums[2][0]};
+}
+
+template <class V, class D>
+[[gnu::noinline]] GradientSums sum_long_block(const GradientRows &range, const GradientGroup &group, std::size_t r,
+                                              std::size_t begin, std::size_t end) {
+    GradientEights<V> sums;
+    GradientFloats<V> chunk;
+    for (; begin < end; begin += normalize_block) { // there are no more ones to stand for a gamma left out
+        add_chunks<V>(
+            GradientRow<V, D>(range, group, r, begin), smaller(end - begin, normalize_block),
+            [&](auto g, const GradientTerms<V> &terms) __attribute__((always_inline)) {
+                chunk.put(g, terms);
+                if (g + 1 == groups<V>) {
+                    sums.add(chunk);
+                }
+            });
+    }
+    return add_up(sums.fold());
+}
+
+template <class V, class D>
+[[gnu::always_inline]] inline GradientSums sum_block(const GradientRows &range, const GradientGroup &group,
+                                                     std::size_t r, std::size_t block) {
+    if (range.columns <= quad_columns) {
+        return with_vectors(range.columns, [&](auto vectors) {
+            return add_up(sum_short_row(GradientRow<V, D>(range, group, r, 0), LastVectors<V, vectors>(range.columns)));
+        });
+    }
+    const std::size_t begin = block * statistics_block;
+    return sum_long_block<V, D>(range, group, r, begin, smaller(range.columns, begin + statistics_block));
+}
+
+// The sums of the rows of a group.
+struct GroupSums {
+    double differences[most_rows_of_group];
+    double gradients[most_rows_of_group];
+    double products[most_rows_of_group];
+
+    // Of rows that the group lacks they are zero.
+    [[gnu::always_inline]] void clear_from(std::size_t rows) {
+        for (std::size_t r = rows; r < most_rows_of_group; ++r) {
+            differences[r] = gradients[r] = products[r] = 0.0;
+        }
+    }
+};
+
+inline void put(GroupSums &sums, std::size_t r, const GradientSums &row) {
+    sums.differences[r] = row.differences;
+    sums.gradients[r] = row.gradients;
+    sums.products[r] = row.products;
+}
+
+// One block's more.
+inline void add(GroupSums &sums, std::size_t r, const GradientSums &block) {
+    sums.differences[r] += block.differences;
+    sums.gradients[r] += block.gradients;
+    sums.products[r] += block.products;
+}
+
+// A full group's lanes are added together for all rows at once.
+template <class V, std::size_t vectors>
+[[gnu::noinline]] void sum_short_rows(const GradientRows &range, const GradientGroup &group, GroupSums &sums) {
+    const LastVectors<V, vectors> last(range.columns);
+    const auto lanes_of = [&](std::size_t r) __attribute__((always_inline)) {
+        return sum_short_row(GradientRow<V, Difference<V>>(range, group, r, 0), last);
     };
-    typename V::Floats products;
-    typename V::Floats gradients;
-    std::size_t j = 0;
-    for (; columns - j >= V::width; j += V::width) {
-        writer.vector(
-            j, V::load(gamma + j),
-            [](const float *from, typename V::Floats) __attribute__((always_inline)) { return V::load(from); },
-            [](float *to, typename V::Floats value) __attribute__((always_inline)) { V::store(to, value); }, products,
-            gradients);
-        keep(j, products, gradients);
+    if (group.rows < most_rows_of_group) {
+        for (std::size_t r = 0; r < group.rows; ++r) {
+            put(sums, r, add_up(lanes_of(r)));
+        }
+        return;
     }
-    if (j < columns) {
-        const typename V::Mask mask = V::first(columns - j);
-        writer.vector(
-            j, V::load_first(gamma + j, mask, V::broadcast(0.0F)),
-            [&](const float *from, typename V::Floats otherwise)
-                __attribute__((always_inline)) { return V::load_first(from, mask, otherwise); },
-            [&](float *to, typename V::Floats value)
-                __attribute__((always_inline)) { V::store_first(to, mask, value); },
-            products, gradients);
-        keep(j, products, gradients);
+    typename V::Double differences[most_rows_of_group];
+    typename V::Double gradients[most_rows_of_group];
+    typename V::Double products[most_rows_of_group];
+    for (std::size_t r = 0; r < most_rows_of_group; ++r) {
+        const GradientLanes<V> lanes = lanes_of(r);
+        differences[r] = lanes.differences;
+        gradients[r] = lanes.gradients;
+        products[r] = lanes.products;
+    }
+    V::sum_rows(differences, sums.differences);
+    V::sum_rows(gradients, sums.gradients);
+    V::sum_rows(products, sums.products);
+}
+
+template <class V>
+[[gnu::always_inline]] inline void sum_long_rows(const GradientRows &range, const GradientGroup &group,
+                                                 GroupSums &sums) {
+    for (std::size_t r = 0; r < group.rows; ++r) {
+        put(sums, r, sum_block<V, Difference<V>>(range, group, r, 0));
+        for (std::size_t block = 1; block < blocks_of(range.columns); ++block) {
+            add(sums, r, sum_block<V, Difference<V>>(range, group, r, block));
+        }
+    }
+}
+
+// Of rows as they are, before anything unusual shows.
+template <class V>
+[[gnu::always_inline]] inline void sum_rows_of(const GradientRows &range, const GradientGroup &group, GroupSums &sums) {
+    if (range.columns > quad_columns) {
+        return sum_long_rows<V>(range, group, sums);
+    }
+    with_vectors(range.columns, [&](auto vectors) { sum_short_rows<V, vectors>(range, group, sums); });
+}
+
+// A row is ordinary if its sums are finite, its mean is not further than this from the caller's in units of 1 / rstd,
+// so that the sums of differences from it cancel little, and its rstd leaves squares and products within float's range.
+constexpr double greatest_offset = 0.5;
+constexpr double least_ordinary_rstd = 0x1p-40;
+constexpr double greatest_ordinary_rstd = 0x1p+40;
+constexpr double greatest_float = std::numeric_limits<float>::max();
+
+// What follows from the sums, for as many rows as R holds; whether all of them are ordinary.
+template <class R>
+[[gnu::always_inline]] inline bool finish(GradientGroup &group, std::size_t r, const GroupSums &sums,
+                                          double per_element) {
+    const auto scale = R::broadcast(per_element);
+    const auto rstd = R::load(group.rstd + r);
+    const auto gradients = R::load(sums.gradients + r);
+    const auto offset = R::load(sums.differences + r) * scale;
+    const auto shift = R::broadcast(0.0) - offset * rstd;
+    const auto mean_gradient = gradients * scale;
+    const auto mean_product = (offset * gradients - R::load(sums.products + r)) * scale * rstd;
+    R::store(group.shift + r, shift);
+    R::store(group.mean_gradient + r, mean_gradient);
+    R::store(group.mean_product + r, mean_product);
+    const auto within = [](auto value, double least, double greatest) __attribute__((always_inline)) {
+        return R::all_at_most(R::broadcast(least), value) && R::all_at_most(value, R::broadcast(greatest));
+    };
+    return within(shift, -greatest_offset, greatest_offset) && within(mean_gradient, -greatest_float, greatest_float) &&
+           within(mean_product, -greatest_float, greatest_float) &&
+           within(rstd, least_ordinary_rstd, greatest_ordinary_rstd);
+}
+
+template <class V>
+[[gnu::always_inline]] inline bool finish_group(GradientGroup &group, const GroupSums &sums, double per_element) {
+    using R = typename V::template Rows<most_rows_of_group>;
+    bool ordinary = true;
+    for (std::size_t r = 0; r < most_rows_of_group; r += R::width) {
+        ordinary = finish<R>(group, r, sums, per_element) && ordinary;
+    }
+    return ordinary;
+}
+
+// The caller's statistics; rows that the group lacks are ordinary.
+[[gnu::always_inline]] inline void start(GradientGroup &group, const GradientRows &range, std::size_t first,
+                                         std::size_t rows) {
+    group.first = first;
+    group.rows = rows;
+    group.scaled = false;
+    for (std::size_t r = 0; r < rows; ++r) {
+        group.mean[r] = range.mean[first + r];
+        group.rstd[r] = range.rstd[first + r];
+    }
+    for (std::size_t r = rows; r < most_rows_of_group; ++r) {
+        group.mean[r] = 0.0F;
+        group.rstd[r] = 1.0F;
+    }
+}
+
+// A power of two that brings differences of x to about 1, without an overflow of the mean.
+inline float scale_of(float mean, float rstd) {
+    if (!std::isfinite(rstd) || !std::isfinite(mean) || rstd == 0.0F) {
+        return 1.0F;
+    }
+    int exponent = std::ilogb(rstd);
+    if (mean != 0.0F && exponent > 100 - std::ilogb(mean)) {
+        exponent = 100 - std::ilogb(mean);
+    }
+    return std::ldexp(1.0F, exponent < -126 ? -126 : exponent > 126 ? 126 : exponent);
+}
+
+// A mean from elsewhere may be so far off that the first sum of differences from it is inexact itself.
+constexpr int most_rounds = 5;
+
+// A row as its sums tell; false if it is unusual, may be mended, and has to be summed again.
+inline bool settle_row(GradientGroup &group, std::size_t r, const GroupSums &sums, double per_element, int round) {
+    if (finish<OneRow>(group, r, sums, per_element)) {
+        return true;
+    }
+    const double offset = sums.differences[r] * per_element;
+    if (round < most_rounds) {
+        const float scale = scale_of(group.mean[r], group.factor[r]);
+        const double mean = group.mean[r] + (std::isfinite(offset) ? offset / static_cast<double>(group.scale[r]) : 0);
+        if (scale != group.scale[r] || static_cast<float>(mean) != group.mean[r]) {
+            group.scaled = true;
+            group.scale[r] = scale;
+            group.rstd[r] = group.factor[r] / scale;
+            group.mean[r] = static_cast<float>(mean);
+            return false;
+        }
+    }
+    // What is not finite spoils all of dx; if it is x, its mean or its rstd, v as well.
+    constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+    if (!std::isfinite(offset) || !std::isfinite(group.rstd[r])) {
+        group.shift[r] = nan;
+        group.mean_gradient[r] = nan;
+    } else if (!std::isfinite(group.mean_product[r]) || !std::isfinite(group.mean_gradient[r])) {
+        group.mean_gradient[r] = nan;
+    }
+    return true;
+}
+
+// Before anything is multiplied by a scale.
+inline void start_scaling(GradientGroup &group) {
+    for (std::size_t r = 0; r < most_rows_of_group; ++r) {
+        group.scale[r] = 1.0F;
+        group.factor[r] = group.rstd[r];
+    }
+}
+
+// A group of which at least one row is not ordinary, as its sums tell.
+template <class V>
+[[gnu::noinline, gnu::cold]] void settle_unusual_group(const GradientRows &range, GradientGroup &group,
+                                                       GroupSums &sums) {
+    const double per_element = 1.0 / static_cast<double>(range.columns);
+    start_scaling(group);
+    for (std::size_t r = 0; r < group.rows; ++r) {
+        for (int round = 1; !settle_row(group, r, sums, per_element, round); ++round) {
+            put(sums, r, sum_block<V, ScaledDifference<V>>(range, group, r, 0));
+            for (std::size_t block = 1; block < blocks_of(range.columns); ++block) {
+                add(sums, r, sum_block<V, ScaledDifference<V>>(range, group, r, block));
+            }
+        }
+    }
+    group.scaled = true;
+}
+
+// Some columns of `rows` rows of a group: what is done with each vector of them.
+template <class V, class D, std::size_t rows>
+class GradientWriter {
+  public:
+    // Of the group, the rows from `first` on; columns from `column` on.
+    [[gnu::always_inline]] GradientWriter(const GradientRows &range, const GradientGroup &group, std::size_t first,
+                                          std::size_t column, std::size_t ahead)
+        : GradientWriter(std::make_index_sequence<rows>(), range, group, first, column, ahead) {}
+
+    // Asks for what will be wanted next.
+    [[gnu::always_inline]] void prefetch(std::size_t j) const {
+        for (std::size_t r = 0; r < rows; ++r) {
+            V::prefetch(x_[r] + j + x_ahead_);
+            V::prefetch(dy_[r] + j + dy_ahead_);
+        }
+    }
+
+    // Sums over rows.
+    struct Terms {
+        typename V::Floats dgamma;
+        typename V::Floats dbeta;
+    };
+
+    // Calls store(dx, value) for each row, and returns `terms` with the rows added one after the other.
+    template <bool writes_dx, class Load, class Store>
+    [[gnu::always_inline]] Terms vector(std::size_t j, typename V::Floats gamma, Terms terms, const Load &load,
+                                        const Store &store) const {
+        typename V::Floats v[rows];
+        typename V::Floats dy[rows];
+        for (std::size_t r = 0; r < rows; ++r) {
+            v[r] = V::multiply_add(difference_[r].of(load(x_[r] + j, difference_[r].mean())), rstd_[r], shift_[r]);
+            dy[r] = load(dy_[r] + j, V::broadcast(0.0F));
+        }
+        if constexpr (writes_dx) {
+            for (std::size_t r = 0; r < rows; ++r) {
+                const typename V::Floats centred = dy[r] * gamma - mean_gradient_[r];
+                store(dx_[r] + j, V::multiply_add(v[r], mean_product_[r], centred) * difference_[r].factor());
+            }
+        }
+        for (std::size_t r = 0; r < rows; ++r) {
+            terms.dgamma = V::multiply_add(dy[r], v[r], terms.dgamma);
+            terms.dbeta = terms.dbeta + dy[r];
+        }
+        return terms;
+    }
+
+  private:
+    template <std::size_t... r>
+    [[gnu::always_inline]] GradientWriter(std::index_sequence<r...>, const GradientRows &range,
+                                          const GradientGroup &group, std::size_t first, std::size_t column,
+                                          std::size_t ahead)
+        : x_{range.x + (group.first + first + r) * range.x_stride + column...}, dy_{range.dy +
+                                                                                    (group.first + first + r) *
+                                                                                        range.dy_stride +
+                                                                                    column...},
+          dx_{range.dx + (group.first + first + r) * range.dx_stride + column...}, x_ahead_(ahead * range.x_stride),
+          dy_ahead_(ahead * range.dy_stride), difference_{D(group, first + r)...},
+          rstd_{V::broadcast(group.rstd[first + r])...}, shift_{V::broadcast(group.shift[first + r])...},
+          mean_gradient_{V::broadcast(group.mean_gradient[first + r])...}, mean_product_{V::broadcast(
+                                                                               group.mean_product[first + r])...} {}
+
+    const float *x_[rows];
+    const float *dy_[rows];
+    float *dx_[rows];
+    std::size_t x_ahead_;
+    std::size_t dy_ahead_;
+    D difference_[rows];
+    typename V::Floats rstd_[rows];
+    typename V::Floats shift_[rows];
+    typename V::Floats mean_gradient_[rows];
+    typename V::Floats mean_product_[rows];
+};
+
+// Where dx goes: into the caches, or past them line by line.
+template <class V, Traffic traffic>
+struct GradientOutput {
+    static constexpr std::size_t rows_per_pass = V::rows_per_pass; // as many as the registers hold
+
+    [[gnu::always_inline]] explicit GradientOutput(float *) {}
+    [[gnu::always_inline]] void whole(float *to, typename V::Floats value) {
+        if constexpr (traffic == Traffic::streamed) {
+            V::stream(to, value);
+        } else {
+            V::store(to, value);
+        }
+    }
+    [[gnu::always_inline]] void part(float *to, std::size_t count, typename V::Floats value) {
+        V::store_first(to, V::first(count), value);
+    }
+    [[gnu::always_inline]] void go_on_at(float *) {}
+    [[gnu::always_inline]] void finish() {}
+};
+
+// Past the caches where rows do not fill lines: one row after the other.
+template <class V>
+struct GradientOutput<V, Traffic::packed> {
+    static constexpr std::size_t rows_per_pass = 1;
+
+    [[gnu::always_inline]] explicit GradientOutput(float *dx) : packer(dx) {}
+    [[gnu::always_inline]] void whole(float *, typename V::Floats value) { packer.put(value); }
+    [[gnu::always_inline]] void part(float *, std::size_t count, typename V::Floats value) {
+        packer.put_first(value, count);
+    }
+    [[gnu::always_inline]] void go_on_at(float *dx) { packer.restart(dx); }
+    [[gnu::always_inline]] void finish() { packer.finish(); }
+
+    Packer<V> packer;
+};
+
+// The columns from `begin` on, no more than normalize_block of them, of `rows` rows of a group. `ahead`: how many rows
+// further lies what will be wanted next.
+template <class V, class D, bool writes_dx, Traffic traffic, std::size_t rows>
+[[gnu::always_inline]] inline void
+write_columns(const GradientRows &range, const GradientGroup &group, std::size_t first, std::size_t begin,
+              std::size_t columns, std::size_t ahead, const ColumnSums &sums, GradientOutput<V, traffic> &output) {
+    const GradientWriter<V, D, rows> writer(range, group, first, begin, ahead);
+    GradientOutput<V, traffic> out = output; // a copy that stores to dx cannot seem to change
+    const float *gamma = range.gamma != nullptr ? range.gamma + begin : ones.of_columns;
+    float *dgamma = sums.batch_dgamma + begin;
+    float *dbeta = sums.batch_dbeta + begin;
+    const bool starts_batch = (group.first + first) % rows_of_batch == 0;
+    const float *dgamma_so_far = starts_batch ? zeros.of_columns : dgamma;
+    const float *dbeta_so_far = starts_batch ? zeros.of_columns : dbeta;
+    for_each_vector<V, traffic>(
+        columns, [&](std::size_t j) __attribute__((always_inline)) { writer.prefetch(j); },
+        [&](std::size_t j) __attribute__((always_inline)) {
+            const auto terms = writer.template vector<writes_dx>(
+                j, V::load(gamma + j), {V::load(dgamma_so_far + j), V::load(dbeta_so_far + j)},
+                [](const float *from, typename V::Floats) __attribute__((always_inline)) { return V::load(from); },
+                [&](float *to, typename V::Floats value) __attribute__((always_inline)) { out.whole(to, value); });
+            V::store(dgamma + j, terms.dgamma);
+            V::store(dbeta + j, terms.dbeta);
+        },
+        [&](std::size_t j, typename V::Mask mask) __attribute__((always_inline)) {
+            const typename V::Floats zero = V::broadcast(0.0F);
+            const auto terms = writer.template vector<writes_dx>(
+                j, V::load_first(gamma + j, mask, zero),
+                {V::load_first(dgamma_so_far + j, mask, zero), V::load_first(dbeta_so_far + j, mask, zero)},
+                [&](const float *from, typename V::Floats otherwise)
+                    __attribute__((always_inline)) { return V::load_first(from, mask, otherwise); },
+                [&](float *to, typename V::Floats value)
+                    __attribute__((always_inline)) { out.part(to, columns - j, value); });
+            V::store_first(dgamma + j, mask, terms.dgamma);
+            V::store_first(dbeta + j, mask, terms.dbeta);
+        });
+    output = out;
+}
+
+// Columns [begin, end) of `rows` rows of a group.
+template <class V, class D, bool writes_dx, Traffic traffic, std::size_t rows>
+[[gnu::noinline]] void write_rows(const GradientRows &range, const GradientGroup &group, std::size_t first,
+                                  std::size_t begin, std::size_t end, std::size_t ahead, const ColumnSums &sums,
+                                  GradientOutput<V, traffic> &output) {
+    if (range.columns != range.dx_stride || end - begin < range.columns) {
+        output.go_on_at(range.dx + (group.first + first) * range.dx_stride + begin);
+    }
+    for (; begin < end; begin += normalize_block) {
+        write_columns<V, D, writes_dx, traffic, rows>(range, group, first, begin, smaller(end - begin, normalize_block),
+                                                      ahead, sums, output);
+    }
+}
+
+template <class V, class D, bool writes_dx, Traffic traffic>
+[[gnu::always_inline]] inline void write_group(const GradientRows &range, const GradientGroup &group, std::size_t begin,
+                                               std::size_t end, std::size_t ahead, const ColumnSums &sums,
+                                               GradientOutput<V, traffic> &output) {
+    constexpr std::size_t pass = GradientOutput<V, traffic>::rows_per_pass;
+    std::size_t r = 0;
+    for (; pass > 1 && group.rows - r >= pass; r += pass) {
+        write_rows<V, D, writes_dx, traffic, pass>(range, group, r, begin, end, ahead, sums, output);
+    }
+    for (; r < group.rows; ++r) {
+        write_rows<V, D, writes_dx, traffic, 1>(range, group, r, begin, end, ahead, sums, output);
     }
 }
 
 template <class V>
-[[gnu::always_inline]] inline void add_columns(double *to, const float *terms, std::size_t columns) {
-    std::size_t j = 0;
-    for (; columns - j >= V::width; j += V::width) {
+[[gnu::always_inline]] inline void add_columns(double *to, const float *terms, std::size_t begin, std::size_t end) {
+    std::size_t j = begin;
+    for (; end - j >= V::width; j += V::width) {
         V::add_widened(to + j, V::load(terms + j));
     }
-    for (; j < columns; ++j) {
+    for (; j < end; ++j) {
         to[j] += static_cast<double>(terms[j]);
     }
 }
 
-template <class V>
-void write_gradients(const GradientRows &range, const GradientBatch &batch, BlockRange blocks, double *dgamma,
-                     double *dbeta) {
-    const std::size_t end = smaller(range.columns, (blocks.first + blocks.count) * statistics_block);
-    for (std::size_t begin = blocks.first * statistics_block; begin < end; begin += normalize_block) {
-        const std::size_t columns = smaller(end - begin, normalize_block);
-        ColumnTerms terms;
-        for (std::size_t first = 0; first < batch.rows; first += quad_vectors) {
-            with_vectors((batch.rows - first) * lane_count,
-                         [&](auto rows) { write_some_rows<V, rows>(range, batch, first, begin, columns, terms); });
-        }
-        if (dgamma != nullptr) {
-            add_columns<V>(dgamma + begin, terms.dgamma, columns);
-            add_columns<V>(dbeta + begin, terms.dbeta, columns);
-        }
+// dx of columns [begin, end) of a group, whose sums are done; and its part of the sums over rows.
+template <class V, Traffic traffic>
+[[gnu::always_inline]] inline void write_gradients(const GradientRows &range, const GradientGroup &group,
+                                                   std::size_t begin, std::size_t end, std::size_t ahead,
+                                                   const ColumnSums &sums, GradientOutput<V, traffic> &output) {
+    GradientOutput<V, Traffic::cached> plain(nullptr);
+    if (range.dx == nullptr) {
+        with_difference<V>(group, [&](auto *of) {
+            write_group<V, std::remove_pointer_t<decltype(of)>, false>(range, group, begin, end, 0, sums, plain);
+        });
+    } else if (group.scaled) [[unlikely]] {
+        write_group<V, ScaledDifference<V>, true>(range, group, begin, end, 0, sums, plain);
+        output.go_on_at(range.dx + (group.first + group.rows) * range.dx_stride);
+    } else {
+        write_group<V, Difference<V>, true>(range, group, begin, end, ahead, sums, output);
     }
+    const std::size_t next = group.first + group.rows;
+    if (sums.dgamma != nullptr && (next % rows_of_batch == 0 || next == range.rows)) {
+        add_columns<V>(sums.dgamma, sums.batch_dgamma, begin, end);
+        add_columns<V>(sums.dbeta, sums.batch_dbeta, begin, end);
+    }
+}
+
+// x and dy are asked for so many elements before they are looked at first.
+constexpr std::size_t gradient_prefetch_lead = 4096;
+
+template <class V, Traffic traffic>
+[[gnu::always_inline]] inline void backward_rows(const GradientRows &range, std::size_t first, std::size_t rows,
+                                                 const ColumnSums &columns) {
+    const double per_element = 1.0 / static_cast<double>(range.columns);
+    const std::size_t ahead = range.rows_of_group + gradient_prefetch_lead / range.columns;
+    GradientOutput<V, traffic> output(range.dx + first * range.dx_stride);
+    for (std::size_t row = first; row < first + rows; row += range.rows_of_group) {
+        GradientGroup group;
+        start(group, range, row, smaller(first + rows - row, range.rows_of_group));
+        GroupSums sums;
+        sums.clear_from(group.rows);
+        sum_rows_of<V>(range, group, sums);
+        if (!finish_group<V>(group, sums, per_element)) [[unlikely]] {
+            settle_unusual_group<V>(range, group, sums);
+        }
+        const bool more = row + ahead + range.rows_of_group <= range.rows;
+        write_gradients<V, traffic>(range, group, 0, range.columns, more ? ahead : 0, columns, output);
+    }
+    output.finish();
+}
+
+// Of rows that threads share.
+
+template <class V>
+GradientGroup start_group(const GradientRows &range, std::size_t first, std::size_t rows) {
+    GradientGroup group;
+    start(group, range, first, rows);
+    start_scaling(group);
+    return group;
+}
+
+template <class V>
+void sum_blocks(const GradientRows &range, const GradientGroup &group, BlockRange blocks, GradientSums *sums) {
+    with_difference<V>(group, [&](auto *of) {
+        for (std::size_t r = 0; r < group.rows; ++r) {
+            for (std::size_t block = blocks.first; block < blocks.first + blocks.count; ++block) {
+                sums[r * blocks_of(range.columns) + block] =
+                    sum_block<V, std::remove_pointer_t<decltype(of)>>(range, group, r, block);
+            }
+        }
+    });
+}
+
+template <class V>
+bool settle(const GradientRows &range, GradientGroup &group, const GradientSums *blocks, int round) {
+    const double per_element = 1.0 / static_cast<double>(range.columns);
+    bool settled = true;
+    for (std::size_t r = 0; r < group.rows; ++r) {
+        GroupSums sums;
+        put(sums, r, *blocks++);
+        for (std::size_t block = 1; block < blocks_of(range.columns); ++block) {
+            add(sums, r, *blocks++);
+        }
+        settled = settle_row(group, r, sums, per_element, round) && settled;
+    }
+    return settled;
 }
 
 } // namespace

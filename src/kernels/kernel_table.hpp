@@ -65,7 +65,7 @@ struct BlockMoments {
     double squares;
 };
 
-// Rows of the backward pass: what is known of them, and where dx goes.
+// Rows of the backward pass: plain pointers to the first of them, and where dx goes.
 struct GradientRows {
     std::size_t rows;
     std::size_t columns;
@@ -78,45 +78,65 @@ struct GradientRows {
     const float *rstd;
     float *dx; // or nullptr: not wanted
     std::size_t dx_stride;
+    std::size_t rows_of_group; // 1, 2, 4 or 8: how many go through the steps together
+    Traffic traffic;           // of x and dy; and of dx, as the forward pass has it of y
 };
 
-// Rows of the backward pass go through the steps together in batches of at most so many: gradients of gamma and beta
-// are added in single precision over the rows of a batch, and in double from there.
-constexpr std::size_t greatest_batch = 16;
+// Gradients of gamma and beta are added in single precision over a batch of so many rows, which begins at a multiple of
+// it, and in double from there.
+constexpr std::size_t rows_of_batch = 16;
 
-// What the steps know of a batch: for each row, v = (scale * x - scale * mean) * rstd + shift.
-struct GradientBatch {
+// Rows go through the steps of the backward pass in groups of at most so many.
+constexpr std::size_t most_rows_of_group = rows_of_batch / 2;
+
+// What the steps know of a group of rows. For each, v = (scale * x - scale * mean) * rstd + shift.
+struct GradientGroup {
     std::size_t first;
     std::size_t rows;
-    float mean[greatest_batch];          // the caller's, until the row's own sum shows that it is off
-    float scale[greatest_batch];         // a power of two, 1 for all but extreme rows
-    float rstd[greatest_batch];          // the caller's, by scale
-    float shift[greatest_batch];         // what of the mean a float does not hold, times -rstd
-    float mean_gradient[greatest_batch]; // of g = dy * gamma
-    float mean_product[greatest_batch];  // of g * v, negative
-    float factor[greatest_batch];        // the caller's rstd
+    bool scaled;                             // some scale is not 1
+    float mean[most_rows_of_group];          // the caller's, until the row's own sum shows that it is off
+    float scale[most_rows_of_group];         // a power of two, 1 for all but unusual rows
+    float rstd[most_rows_of_group];          // the caller's, by scale
+    float shift[most_rows_of_group];         // what of the mean a float does not hold, times -rstd
+    float mean_gradient[most_rows_of_group]; // of g = dy * gamma
+    float mean_product[most_rows_of_group];  // of g * v, negative
+    float factor[most_rows_of_group];        // the caller's rstd
 };
 
-// Of a block of a row: sums of scaled differences from the mean, of g, and of their products.
+// Of a row, or of a block of it: sums of scaled differences from the mean, of g, and of their products.
 struct GradientSums {
     double differences;
     double gradients;
     double products;
 };
 
-// A thread has rows of its own, and calls layer_norm; or a row is shared by threads. Then each of them calls
+// Sums over rows, of all columns: of the batch under way, and of all batches before it. Without `dgamma` and `dbeta`
+// there is one batch alone, or nobody wants the sums.
+struct ColumnSums {
+    float *batch_dgamma;
+    float *batch_dbeta;
+    double *dgamma;
+    double *dbeta;
+};
+
+// Forward: a thread has rows of its own, and calls layer_norm; or a row is shared by threads. Then each of them calls
 // measure_blocks for its part of the blocks of the row, and when all have, normalize_blocks for the same part.
 // `moments` has room for all blocks of the row, and is the same for all threads.
+//
+// Backward: a thread has rows of its own, which begin with a batch, and calls layer_norm_backward; or groups of rows
+// are shared. Then each thread starts the group and calls sum_blocks for its part of the blocks, which leaves the sums
+// of row r and block b at sums[r * blocks of a row + b]; when all have, settle; as often as that is false, and at last
+// write_blocks for the same part.
 struct KernelTable {
     void (*layer_norm)(const LayerNormRows &);
     void (*measure_blocks)(const LayerNormRows &, std::size_t row, BlockRange, BlockMoments *moments);
     void (*normalize_blocks)(const LayerNormRows &, std::size_t row, BlockRange, const BlockMoments *moments);
 
-    // Backward: the sums of some blocks of a batch's rows, at sums[row * blocks of a row + block]; and, when all blocks
-    // of the rows are summed and the batch is finished, their dx, and their parts of dgamma and dbeta added to columns
-    // of doubles, which may both be nullptr.
-    void (*sum_gradients)(const GradientRows &, const GradientBatch &, BlockRange, GradientSums *sums);
-    void (*write_gradients)(const GradientRows &, const GradientBatch &, BlockRange, double *dgamma, double *dbeta);
+    void (*layer_norm_backward)(const GradientRows &, std::size_t first, std::size_t rows, const ColumnSums &);
+    GradientGroup (*start_group)(const GradientRows &, std::size_t first, std::size_t rows);
+    void (*sum_blocks)(const GradientRows &, const GradientGroup &, BlockRange, GradientSums *sums);
+    bool (*settle)(const GradientRows &, GradientGroup &, const GradientSums *sums, int round);
+    void (*write_blocks)(const GradientRows &, const GradientGroup &, BlockRange, const ColumnSums &);
 };
 
 // Each defined by the file of its name, where the build has it.

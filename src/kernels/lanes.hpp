@@ -41,8 +41,8 @@ template <class Use, std::size_t... g>
     (use(std::integral_constant<std::size_t, g>()), ...);
 }
 
-// Calls use(g) with each group of lanes: one constant after the other, so that lanes may stay in registers; or in a loop
-// where they are too many for that, and for the compiler.
+// Calls use(g) with each group of lanes: one constant after the other, so that lanes may stay in registers; or in a
+// loop where they are too many for that, and for the compiler.
 template <class V, class Use>
 [[gnu::always_inline]] inline void for_each_group(const Use &use) {
     if constexpr (V::width > 1) {
@@ -97,27 +97,67 @@ template <class V>
     return V::fold(fold_vectors<V, 1>(lanes, 0));
 }
 
-// The same with the tree's first two levels, 32 lanes to 8, in single precision.
+// The eight lanes that two levels of the tree leave of 32, in double precision.
+template <class V>
+struct EightLanes {
+    static constexpr std::size_t parts = V::width > 1 ? 16 / V::width : 8;
+    typename V::Double part[parts];
+
+    [[gnu::always_inline]] static EightLanes zero() {
+        EightLanes lanes;
+        for (std::size_t i = 0; i < parts; ++i) {
+            lanes.part[i] = typename V::Double(0.0);
+        }
+        return lanes;
+    }
+};
+
+template <class V>
+[[gnu::always_inline]] inline EightLanes<V> operator+(const EightLanes<V> &a, const EightLanes<V> &b) {
+    EightLanes<V> sum;
+    for (std::size_t i = 0; i < EightLanes<V>::parts; ++i) {
+        sum.part[i] = a.part[i] + b.part[i];
+    }
+    return sum;
+}
+
+// The tree's first two levels, in single precision.
+template <class V>
+[[gnu::always_inline]] inline EightLanes<V> fold_to_eight(const FloatLanes<V> &lanes) {
+    constexpr std::size_t single_lanes = 8;
+    EightLanes<V> eight;
+    if constexpr (V::width > single_lanes) {
+        eight.part[0] = V::widen_folded(fold_vectors<V, 1>(lanes, 0));
+    } else if constexpr (V::width > 1) {
+        constexpr std::size_t left = single_lanes / V::width;
+        for (std::size_t g = 0; g < left; ++g) {
+            const typename V::Doubles wide = V::widen(fold_vectors<V, left>(lanes, g));
+            eight.part[2 * g] = wide.low;
+            eight.part[2 * g + 1] = wide.high;
+        }
+    } else {
+        for (std::size_t g = 0; g < single_lanes; ++g) {
+            eight.part[g] = V::widen(fold_vectors<V, single_lanes>(lanes, g));
+        }
+    }
+    return eight;
+}
+
+// The rest of it, down to the lanes of one V::Double.
+template <class V>
+[[gnu::always_inline]] inline typename V::Double fold(EightLanes<V> lanes) {
+    for (std::size_t half = EightLanes<V>::parts / 2; half > 0; half /= 2) {
+        for (std::size_t i = 0; i < half; ++i) {
+            lanes.part[i] = lanes.part[i] + lanes.part[i + half];
+        }
+    }
+    return lanes.part[0];
+}
+
+// All of it.
 template <class V>
 [[gnu::always_inline]] inline typename V::Double fold(const FloatLanes<V> &lanes) {
-    constexpr std::size_t single_lanes = 8;
-    if constexpr (V::width > single_lanes) {
-        return V::widen_folded(fold_vectors<V, 1>(lanes, 0));
-    } else if constexpr (V::width == single_lanes) {
-        return V::fold(V::widen(fold_vectors<V, 1>(lanes, 0)));
-    } else {
-        constexpr std::size_t left = single_lanes / V::width;
-        DoubleLanes<V> eight; // vectors beyond `left` are not looked at
-        for (std::size_t g = 0; g < left; ++g) {
-            eight.group[g] = V::widen(fold_vectors<V, left>(lanes, g));
-        }
-        for (std::size_t half = left / 2; half > 0; half /= 2) {
-            for (std::size_t g = 0; g < half; ++g) {
-                eight.group[g] = V::add(eight.group[g], eight.group[g + half]);
-            }
-        }
-        return V::fold(eight.group[0]);
-    }
+    return fold(fold_to_eight(lanes));
 }
 
 // Arithmetic on one double of each row, one row at a time; the interface of V::Rows<n>, which does `width` rows at

@@ -267,18 +267,18 @@ void layer_norm_grouped(const LayerNormRows &range) {
     }
 }
 
-// Calls use(traffic) with the traffic of the range as a constant.
+// Calls use(traffic) with the traffic as a constant.
 template <class V, class Use>
-[[gnu::always_inline]] inline void with_traffic(const LayerNormRows &range, const Use &use) {
-    if (range.traffic == Traffic::cached) {
+[[gnu::always_inline]] inline void with_traffic(Traffic traffic, const Use &use) {
+    if (traffic == Traffic::cached) {
         return use(std::integral_constant<Traffic, Traffic::cached>());
     }
     if constexpr (V::streams) {
-        if (range.traffic == Traffic::streamed) {
+        if (traffic == Traffic::streamed) {
             use(std::integral_constant<Traffic, Traffic::streamed>());
             return V::fence();
         }
-        if (range.traffic == Traffic::packed) {
+        if (traffic == Traffic::packed) {
             use(std::integral_constant<Traffic, Traffic::packed>());
             return V::fence();
         }
@@ -288,7 +288,7 @@ template <class V, class Use>
 
 template <class V>
 void layer_norm(const LayerNormRows &range) {
-    with_traffic<V>(range, [&](auto traffic) { layer_norm_grouped<V, traffic>(range); });
+    with_traffic<V>(range.traffic, [&](auto traffic) { layer_norm_grouped<V, traffic>(range); });
 }
 
 template <class V>
@@ -334,7 +334,7 @@ void normalize_blocks(const LayerNormRows &range, std::size_t row, BlockRange bl
     if (ordinary) [[likely]] {
         const LayerNormRows part = columns_of_row(range, row, blocks);
         const std::size_t ahead = row + 1 < range.rows ? range.x_stride : 0;
-        with_traffic<V>(range, [&](auto traffic) {
+        with_traffic<V>(range.traffic, [&](auto traffic) {
             Output<V, traffic>(part).put(part, Group<1>{0, statistics, ahead});
         });
     }
@@ -348,8 +348,25 @@ void normalize_blocks(const LayerNormRows &range, std::size_t row, BlockRange bl
 }
 
 template <class V>
-constexpr KernelTable kernel_table = {layer_norm<V>, measure_blocks<V>, normalize_blocks<V>, sum_gradients<V>,
-                                      write_gradients<V>};
+void layer_norm_backward(const GradientRows &range, std::size_t first, std::size_t rows, const ColumnSums &sums) {
+    with_traffic<V>(range.traffic, [&](auto traffic) { backward_rows<V, traffic>(range, first, rows, sums); });
+}
+
+template <class V>
+void write_blocks(const GradientRows &range, const GradientGroup &group, BlockRange blocks, const ColumnSums &sums) {
+    const std::size_t begin = blocks.first * statistics_block;
+    const std::size_t end = smaller(range.columns, begin + blocks.count * statistics_block);
+    const std::size_t ahead = group.first + 2 * group.rows <= range.rows ? group.rows : 0;
+    with_traffic<V>(range.traffic, [&](auto traffic) {
+        GradientOutput<V, traffic> output(range.dx);
+        write_gradients<V, traffic>(range, group, begin, end, ahead, sums, output);
+        output.finish();
+    });
+}
+
+template <class V>
+constexpr KernelTable kernel_table = {layer_norm<V>,  measure_blocks<V>, normalize_blocks<V>, layer_norm_backward<V>,
+                                      start_group<V>, sum_blocks<V>,     settle<V>,           write_blocks<V>};
 
 } // namespace
 } // namespace simdnorm

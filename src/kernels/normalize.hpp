@@ -27,6 +27,31 @@ struct Constants {
 constexpr Constants<1> ones;
 constexpr Constants<0> zeros;
 
+// The first `columns` of some rows, in order: whole(j) for each vector, part(j, mask) for what is left, and
+// prefetch(j) ahead of each line where the rows lie in memory.
+template <class V, Traffic traffic, class Prefetch, class Whole, class Part>
+[[gnu::always_inline]] inline void for_each_vector(std::size_t columns, const Prefetch &prefetch, const Whole &whole,
+                                                   const Part &part) {
+    std::size_t j = 0;
+    if constexpr (traffic != Traffic::cached) {
+        for (; columns - j >= cache_line_floats; j += cache_line_floats) {
+            prefetch(j);
+            for (std::size_t k = 0; k < cache_line_floats; k += V::width) {
+                whole(j + k);
+            }
+        }
+        if (j < columns) {
+            prefetch(j);
+        }
+    }
+    for (; columns - j >= V::width; j += V::width) {
+        whole(j);
+    }
+    if (j < columns) {
+        part(j, V::first(columns - j));
+    }
+}
+
 // A block of columns of `rows` rows. What will be wanted next of x lies `ahead` elements further.
 template <std::size_t rows>
 struct Segment {
@@ -90,24 +115,10 @@ struct Normalizer {
     // The first `columns` of a segment, in order.
     template <Traffic traffic>
     [[gnu::always_inline]] void columns(const Segment<rows> &s, std::size_t columns) const {
-        std::size_t j = 0;
-        if constexpr (traffic != Traffic::cached) {
-            for (; columns - j >= cache_line_floats; j += cache_line_floats) {
-                prefetch(s, j);
-                for (std::size_t k = 0; k < cache_line_floats; k += V::width) {
-                    whole<traffic == Traffic::streamed>(s, j + k);
-                }
-            }
-            if (j < columns) {
-                prefetch(s, j);
-            }
-        }
-        for (; columns - j >= V::width; j += V::width) {
-            whole<false>(s, j);
-        }
-        if (j < columns) {
-            part(s, j, V::first(columns - j));
-        }
+        for_each_vector<V, traffic>(
+            columns, [&](std::size_t j) __attribute__((always_inline)) { prefetch(s, j); },
+            [&](std::size_t j) __attribute__((always_inline)) { whole<traffic == Traffic::streamed>(s, j); },
+            [&](std::size_t j, typename V::Mask mask) __attribute__((always_inline)) { part(s, j, mask); });
     }
 
     [[gnu::always_inline]] void prefetch(const Segment<rows> &s, std::size_t j) const {

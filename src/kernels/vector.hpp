@@ -67,7 +67,9 @@ struct Intrinsics<Avx512> {
         return _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(first)));
     }
     static Floats join(Floats a, Floats b, Places places) { return _mm512_permutex2var_ps(a, places, b); }
-    static void prefetch(const float *from) { _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1); }
+    [[gnu::always_inline]] static void prefetch(const float *from) {
+        _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1);
+    }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
     static Double load_widened(const float *from) { return _mm512_cvtps_pd(_mm256_loadu_ps(from)); }
     static void store_narrowed(float *to, Double value) { _mm256_storeu_ps(to, _mm512_cvtpd_ps(value)); }
@@ -134,7 +136,9 @@ struct Intrinsics<Avx2> {
         return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, places), _mm256_permutevar8x32_ps(b, places),
                                 _mm256_castsi256_ps(of_b));
     }
-    static void prefetch(const float *from) { _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1); }
+    [[gnu::always_inline]] static void prefetch(const float *from) {
+        _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1);
+    }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
     static Double load_widened(const float *from) { return _mm256_cvtps_pd(_mm_loadu_ps(from)); }
     static void store_narrowed(float *to, Double value) { _mm_storeu_ps(to, _mm256_cvtpd_ps(value)); }
@@ -188,7 +192,7 @@ struct Intrinsics<Neon> {
         }
     }
     static constexpr bool streams = false;
-    static void prefetch(const float *from) { __builtin_prefetch(from, 0, 3); }
+    [[gnu::always_inline]] static void prefetch(const float *from) { __builtin_prefetch(from, 0, 3); }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
     static Double load_widened(const float *from) { return vcvt_f64_f32(vld1_f32(from)); }
     static void store_narrowed(float *to, Double value) { vst1_f32(to, vcvt_f32_f64(value)); }
@@ -245,7 +249,7 @@ struct Vector {
     static Floats join(Floats a, Floats b, Places places) {
         return Floats(Intrinsics<Machine>::join(a, b, places));
     }
-    static void prefetch(const float *from) { Intrinsics<Machine>::prefetch(from); }
+    [[gnu::always_inline]] static void prefetch(const float *from) { Intrinsics<Machine>::prefetch(from); }
 
     static Floats multiply_add(Floats a, Floats b, Floats c) {
         return Floats(Intrinsics<Machine>::multiply_add(a, b, c));
