@@ -98,10 +98,10 @@ std::string preamble(const std::string &set, const bench::CacheSizes &caches,
            ": float32, out of place, all outputs. Automatic set: " + set + ". " + bench::compiler() + ".\n" +
            bench::cpu_name() + ", " + std::to_string(bench::cpu_count()) + " CPUs, " + describe(caches) +
            ".\n"
-           "GB/s count once what is read and written: forward x and y, 8 bytes an element; backward dy, x and dx, 12. "
-           "Median of the\nrepetitions. copy, triad (dx = dy + x): ordinary vector loads and stores. stream, "
-           "stream_triad: non-temporal ones.\nauto: the automatic set, by the rate of each of them; auto/peer: by that "
-           "of the faster of oneDNN and libtorch, where\nthere is one.\n";
+           "GB/s count what is read and written once: forward x and y, 8 bytes an element; backward dy, x and dx, 12. "
+           "Median of\nthe repetitions. copy and triad (dx = dy + x): ordinary vector loads and stores. stream and "
+           "stream_triad: non-temporal\nones. auto/copy and so on: the automatic set's rate by that of the copy; "
+           "auto/peer: by that of the faster of oneDNN\nand libtorch, where there is one.\n";
 }
 
 // The table for the console; JSON and CSV stay as they are.

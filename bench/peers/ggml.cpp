@@ -1,5 +1,5 @@
 // ggml's graph of three nodes, norm, mul and add, by its CPU backend. It hands out neither mean nor rstd, and has no
-// gradient of norm: GGML_OP_NORM is none of the operations that it goes backward through.
+// backward pass: ggml_build_backward_expand ends the program at a norm.
 //
 // The results of all three nodes lie in y: so does ggml's own allocator place them, which lets a result take the place
 // of an operand that is needed no more.
