@@ -134,6 +134,7 @@ void spoil_outputs(const ForwardProblem &problem) {
     }
 }
 
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static): it is called as the one of the backward pass is
 std::optional<Mismatch> Check::find_mismatch(const ForwardProblem &problem, Kind kind) {
     return first_mismatch(problem.shape, [&](std::size_t row) { return find_mismatch_in_row(problem, kind, row); });
 }

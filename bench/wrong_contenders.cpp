@@ -37,18 +37,30 @@ Call prepare_nothing(const Problem & /*problem*/) {
     return {[] {}};
 }
 
+Contender with_no_pass(const std::string &name, Kind kind, const Contender &right) {
+    return {name, right.set, kind, false, {}, {}};
+}
+
 Contender forward(const std::string &name, Kind kind, const Contender &right, Spoil<ForwardProblem> spoil) {
-    return {name, right.set, kind, false, spoiled(right.forward, spoil), {}};
+    Contender wrong = with_no_pass(name, kind, right);
+    wrong.forward = spoiled(right.forward, spoil);
+    return wrong;
 }
 
 Contender backward(const std::string &name, Kind kind, const Contender &right, Spoil<BackwardProblem> spoil) {
-    return {name, right.set, kind, false, {}, spoiled(right.backward, spoil)};
+    Contender wrong = with_no_pass(name, kind, right);
+    wrong.backward = spoiled(right.backward, spoil);
+    return wrong;
 }
 
 // A peer may differ from us in its last bits, which these spoil by much more.
 std::vector<Contender> wrong_peers(const Contender &right) {
-    const auto spoil_rstd = [](const ForwardProblem &p) { p.rstd[0] *= 1.001F; };
-    const auto spoil_dgamma = [](const BackwardProblem &p) { p.dgamma[0] += 0.01F; };
+    Contender delivers_wrong_rstd = with_no_pass("wrong_peer_rstd", Kind::peer, right);
+    delivers_wrong_rstd.forward =
+        spoiled_in_delivery<ForwardProblem>(right.forward, [](const ForwardProblem &p) { p.rstd[0] *= 1.001F; });
+    Contender delivers_wrong_dgamma = with_no_pass("wrong_peer_dgamma", Kind::peer, right);
+    delivers_wrong_dgamma.backward =
+        spoiled_in_delivery<BackwardProblem>(right.backward, [](const BackwardProblem &p) { p.dgamma[0] += 0.01F; });
     return {
         forward("wrong_peer_y", Kind::peer, right,
                 [](const ForwardProblem &p) { p.y[p.shape.elements() - 1] += 0.001F; }),
@@ -59,18 +71,8 @@ std::vector<Contender> wrong_peers(const Contender &right) {
                  [](const BackwardProblem &p) { p.dx[p.shape.elements() - 1] += 0.001F; }),
         backward("wrong_peer_dbeta", Kind::peer, right,
                  [](const BackwardProblem &p) { p.dbeta[p.shape.columns - 1] += 0.01F; }),
-        {"wrong_peer_rstd",
-         right.set,
-         Kind::peer,
-         false,
-         spoiled_in_delivery<ForwardProblem>(right.forward, spoil_rstd),
-         {}},
-        {"wrong_peer_dgamma",
-         right.set,
-         Kind::peer,
-         false,
-         {},
-         spoiled_in_delivery<BackwardProblem>(right.backward, spoil_dgamma)},
+        delivers_wrong_rstd,
+        delivers_wrong_dgamma,
     };
 }
 
