@@ -10,7 +10,7 @@
 namespace bench {
 
 // The forward pass over one shape: everything that a contender is given.
-struct Problem {
+struct ForwardProblem {
     Shape shape;
     int threads;
     const float *x;
@@ -22,39 +22,65 @@ struct Problem {
     float *rstd;
 };
 
-enum class Kind {
-    simdnorm,      // has the bits of the scalar set in y, mean and rstd
-    peer,          // another library: is near to exact in y, mean and rstd
-    peer_of_y,     // likewise, but hands out y alone
-    plain_copy,    // copies x to y
-    streaming_copy // likewise
+// The backward pass likewise.
+struct BackwardProblem {
+    Shape shape;
+    int threads;
+    const float *dy;
+    const float *x;
+    const float *gamma;
+    const float *mean; // what simdnorm's forward pass makes of x, as is rstd
+    const float *rstd;
+    double epsilon; // that rstd was made with
+    float *dx;
+    float *dgamma;
+    float *dbeta;
 };
+
+enum class Kind {
+    simdnorm,       // has the bits of the scalar set in every output
+    peer,           // another library: is near to exact in every output
+    peer_of_y,      // likewise, but of a forward pass hands out y alone
+    plain_limit,    // forward y = x, backward dx = dy + x: moves the bytes of the pass, by ordinary loads and stores
+    streaming_limit // likewise, past the caches
+};
+
+constexpr bool is_limit(Kind kind) {
+    return kind == Kind::plain_limit || kind == Kind::streaming_limit;
+}
 
 // Each part throws std::exception when it cannot be done. Threads and memory that a peer needs live as long as its
 // Call.
 struct Call {
     std::function<void()> run; // what is timed
-    // Brings outputs that `run` leaves elsewhere, or in another form, into y, mean and rstd of the problem, where the
-    // check looks. Empty where they are there.
+    // Brings outputs that `run` leaves elsewhere, or in another form, to where the problem wants them and the check
+    // looks. Empty where they are there.
     std::function<void()> deliver = {};
 };
 
+// Everything that precedes the call and is not to be timed. Called anew before each timing, as contenders in between
+// may have chosen another instruction set or number of threads.
+template <class Problem>
+using Prepare = std::function<Call(const Problem &)>;
+
 struct Contender {
-    std::string name; // "simdnorm", "copy", "stream", or a peer's
+    std::string name; // "simdnorm", a limit's or a peer's
     std::string set;  // the instruction set that does the work
     Kind kind;
     bool slow; // left out where one call takes long, unless --complete
-    // Everything that precedes the call and is not to be timed. Called anew before each timing, as contenders in
-    // between may have chosen another instruction set or number of threads.
-    std::function<Call(const Problem &)> prepare;
+    // A pass that the contender does not have is empty.
+    Prepare<ForwardProblem> forward;
+    Prepare<BackwardProblem> backward;
     std::string version = {}; // a peer's
+
+    bool has(Pass pass) const { return pass == Pass::forward ? forward != nullptr : backward != nullptr; }
 };
 
 // One for each instruction set that this machine has.
 std::vector<Contender> simdnorm_contenders();
 
-// The limits: a plain and a streaming copy of x to y.
-std::vector<Contender> copy_limits();
+// A plain and a streaming one of each pass: a copy of x to y, and the sum of dy and x in dx.
+std::vector<Contender> limits();
 
 // Each wrong in one way: what the check must find.
 std::vector<Contender> wrong_contenders();

@@ -48,16 +48,16 @@ class Matrix {
     void normalize_by(const Contender &contender) const {
         // What is never written must not pass for the result of the contender before.
         std::fill_n(y_.get(), rows * columns_, std::numeric_limits<float>::quiet_NaN());
-        const bench::Problem problem = {.shape = {rows, columns_, ""},
-                                        .threads = 1,
-                                        .x = x_.get(),
-                                        .gamma = gamma_.get(),
-                                        .beta = beta_.get(),
-                                        .epsilon = epsilon,
-                                        .y = y_.get(),
-                                        .mean = mean_.get(),
-                                        .rstd = rstd_.get()};
-        const bench::Call call = contender.prepare(problem);
+        const bench::ForwardProblem problem = {.shape = {rows, columns_, ""},
+                                               .threads = 1,
+                                               .x = x_.get(),
+                                               .gamma = gamma_.get(),
+                                               .beta = beta_.get(),
+                                               .epsilon = epsilon,
+                                               .y = y_.get(),
+                                               .mean = mean_.get(),
+                                               .rstd = rstd_.get()};
+        const bench::Call call = contender.forward(problem);
         call.run();
         if (call.deliver) {
             call.deliver();

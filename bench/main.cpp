@@ -1,5 +1,5 @@
-// The benchmark: every instruction set that this machine has, other libraries where the build has them, and the copies
-// that limit all, over the same shapes.
+// The benchmark: both passes by every instruction set that this machine has, other libraries where the build has them,
+// and the copies and sums that limit all, over the same shapes.
 #include "contender.hpp"
 #include "context.hpp"
 #include "machine.hpp"
@@ -74,7 +74,7 @@ void initialize(std::vector<std::string> &arguments) {
 
 std::vector<bench::Contender> all_contenders(const Options &options) {
     std::vector<bench::Contender> all;
-    for (const auto &contenders : {bench::simdnorm_contenders(), bench::peers(), bench::copy_limits(),
+    for (const auto &contenders : {bench::simdnorm_contenders(), bench::peers(), bench::limits(),
                                    options.wrong ? bench::wrong_contenders() : std::vector<bench::Contender>()}) {
         all.insert(all.end(), contenders.begin(), contenders.end());
     }
@@ -95,12 +95,13 @@ std::string peers_in_words(const std::vector<bench::Contender> &contenders) {
 std::string preamble(const std::string &set, const bench::CacheSizes &caches,
                      const std::vector<bench::Contender> &contenders) {
     return "simdnorm " + std::string(simdnorm_version()) + peers_in_words(contenders) +
-           ": float32, out of place, mean and rstd kept. Automatic set: " + set + ". " + bench::compiler() + ".\n" +
+           ": float32, out of place, all outputs. Automatic set: " + set + ". " + bench::compiler() + ".\n" +
            bench::cpu_name() + ", " + std::to_string(bench::cpu_count()) + " CPUs, " + describe(caches) +
            ".\n"
-           "GB/s count x read once and y written once: 8 bytes an element. Median of the repetitions.\n"
-           "copy: ordinary vector loads and stores. stream: non-temporal ones. auto: the automatic set, by each copy's "
-           "rate;\nauto/peer: by that of the faster of oneDNN and libtorch, where there is one.\n";
+           "GB/s count what is read and written once: forward x and y, 8 bytes an element; backward dy, x and dx, 12. "
+           "Median of\nthe repetitions. copy and triad (dx = dy + x): ordinary vector loads and stores. stream and "
+           "stream_triad: non-temporal\nones. auto/copy and so on: the automatic set's rate by that of the copy; "
+           "auto/peer: by that of the faster of oneDNN\nand libtorch, where there is one.\n";
 }
 
 // The table for the console; JSON and CSV stay as they are.
@@ -122,7 +123,7 @@ int run(std::vector<std::string> arguments) {
     const std::string set = bench::automatic_set();
     const bench::CacheSizes caches = bench::cache_sizes();
     bench::Measurements measurements(options.smoke ? bench::smoke_shapes()
-                                                   : bench::forward_shapes(caches, options.complete));
+                                                   : bench::shapes_for(caches, options.complete));
     const auto contenders = all_contenders(options);
     for (const bench::Contender &contender : contenders) {
         measurements.add(contender, options.complete);

@@ -1,6 +1,5 @@
 #include "measurements.hpp"
 
-#include "check.hpp"
 #include "machine.hpp"
 #include "progress.hpp"
 
@@ -13,16 +12,8 @@ namespace bench {
 
 namespace {
 
-void check_output(const Measurement &measurement, const Problem &problem) {
-    spoil_outputs(problem);
-    const Call call = measurement.contender.prepare(problem);
-    call.run();
-    if (call.deliver) {
-        call.deliver();
-    }
-    if (const auto mismatch = find_mismatch(problem, measurement.contender.kind)) {
-        throw std::runtime_error("wrong output: " + describe(*mismatch));
-    }
+bool takes_long(const Shape &shape) {
+    return shape.regime == "memory" || shape.regime == "column";
 }
 
 // Those who read the JSON find every fact here or in a counter, and need not take names apart. Google Benchmark's own
@@ -33,31 +24,34 @@ void report_facts(const Measurement &measurement, benchmark::State &state) {
     state.counters["N"] = static_cast<double>(measurement.shape.rows);
     state.counters["D"] = static_cast<double>(measurement.shape.columns);
     state.counters["num_threads"] = measurement.threads;
-    state.SetLabel("pass=" + measurement.pass + " contender=" + measurement.contender.name +
+    state.SetLabel("pass=" + std::string(name_of(measurement.pass)) + " contender=" + measurement.contender.name +
                    " set=" + measurement.contender.set + " regime=" + measurement.shape.regime);
 }
 
 } // namespace
 
 std::string Measurement::name() const {
-    return pass + "/" + contender.name + "/" + contender.set + "/N:" + std::to_string(shape.rows) +
-           "/D:" + std::to_string(shape.columns) + "/threads:" + std::to_string(threads) + "/" + shape.regime;
+    return std::string(name_of(pass)) + "/" + contender.name + "/" + contender.set +
+           "/N:" + std::to_string(shape.rows) + "/D:" + std::to_string(shape.columns) +
+           "/threads:" + std::to_string(threads) + "/" + shape.regime;
 }
 
 void Measurements::add(const Contender &contender, bool complete) {
-    for (const Shape &shape : shapes_) {
-        if (contender.slow && shape.regime == "memory" && !complete) {
-            continue;
-        }
-        add(contender, shape, 1);
-        if (all_threads() > 1) {
-            add(contender, shape, all_threads());
+    for (const auto &[pass, shapes] : shapes_) {
+        for (const Shape &shape : shapes) {
+            if (!contender.has(pass) || (contender.slow && takes_long(shape) && !complete)) {
+                continue;
+            }
+            add(pass, contender, shape, 1);
+            if (all_threads() > 1) {
+                add(pass, contender, shape, all_threads());
+            }
         }
     }
 }
 
-void Measurements::add(const Contender &contender, const Shape &shape, int threads) {
-    all_.push_back(std::make_unique<Measurement>(Measurement{"forward", contender, shape, threads}));
+void Measurements::add(Pass pass, const Contender &contender, const Shape &shape, int threads) {
+    all_.push_back(std::make_unique<Measurement>(Measurement{pass, contender, shape, threads}));
     Measurement &measurement = *all_.back();
     const std::string name = measurement.name();
 #ifndef __clang_analyzer__ // which takes what the library keeps for a leak
@@ -90,12 +84,35 @@ void Measurements::run(Measurement &measurement, benchmark::State &state) {
 }
 
 void Measurements::time(Measurement &measurement, benchmark::State &state) {
-    const Problem problem = workspace_.problem(measurement.shape, measurement.threads);
-    if (!measurement.checked) {
-        check_output(measurement, problem);
-        measurement.checked = true;
+    const Contender &contender = measurement.contender;
+    if (measurement.pass == Pass::forward) {
+        time(measurement, workspace_.forward(measurement.shape, measurement.threads), contender.forward, state);
+    } else {
+        time(measurement, workspace_.backward(measurement.shape, measurement.threads), contender.backward, state);
     }
-    const Call call = measurement.contender.prepare(problem);
+}
+
+template <class Problem>
+void Measurements::check(Measurement &measurement, const Problem &problem, const Prepare<Problem> &prepare) {
+    spoil_outputs(problem);
+    const Call call = prepare(problem);
+    call.run();
+    if (call.deliver) {
+        call.deliver();
+    }
+    if (const auto mismatch = check_.find_mismatch(problem, measurement.contender.kind)) {
+        throw std::runtime_error("wrong output: " + describe(*mismatch));
+    }
+    measurement.checked = true;
+}
+
+template <class Problem>
+void Measurements::time(Measurement &measurement, const Problem &problem, const Prepare<Problem> &prepare,
+                        benchmark::State &state) {
+    if (!measurement.checked) {
+        check(measurement, problem, prepare);
+    }
+    const Call call = prepare(problem);
     call.run(); // fills the caches and wakes the threads
     while (state.KeepRunning()) {
         call.run();

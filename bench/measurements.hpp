@@ -1,6 +1,7 @@
 // Contenders times shapes times threads: what is registered with Google Benchmark.
 #pragma once
 
+#include "check.hpp"
 #include "contender.hpp"
 #include "workspace.hpp"
 
@@ -15,7 +16,7 @@ namespace bench {
 
 // One row of the results.
 struct Measurement {
-    std::string pass; // "forward"
+    Pass pass;
     Contender contender;
     Shape shape;
     int threads;
@@ -25,16 +26,16 @@ struct Measurement {
     // As "forward/simdnorm/avx512/N:128/D:768/threads:1/L2".
     std::string name() const;
 
-    // x is read once and y written once.
-    std::size_t bytes() const { return 2 * sizeof(float) * shape.elements(); }
+    std::size_t bytes() const { return bytes_per_element(pass) * shape.elements(); }
 };
 
 class Measurements {
   public:
-    explicit Measurements(const std::vector<Shape> &shapes) : shapes_(shapes), workspace_(shapes) {}
+    explicit Measurements(const ShapesOfPasses &shapes) : shapes_(shapes), workspace_(shapes) {}
 
-    // Registers every shape, with one thread and with all threads. Unless all are wanted, a slow contender leaves out
-    // the shapes that lie in memory: its arithmetic holds it back there as in cache, and each call takes long.
+    // Registers every shape of the passes that the contender has, with one thread and with all threads. Unless all are
+    // wanted, a slow contender leaves out the shapes that lie in memory: its arithmetic holds it back there as in
+    // cache, and each call takes long.
     void add(const Contender &contender, bool complete);
 
     const std::vector<std::unique_ptr<Measurement>> &all() const { return all_; }
@@ -43,12 +44,20 @@ class Measurements {
     std::size_t failures() const;
 
   private:
-    void add(const Contender &contender, const Shape &shape, int threads);
+    void add(Pass pass, const Contender &contender, const Shape &shape, int threads);
     void run(Measurement &measurement, benchmark::State &state);
     void time(Measurement &measurement, benchmark::State &state);
 
-    std::vector<Shape> shapes_;
+    // Passes have Problems of their own, and functions that prepare a call.
+    template <class Problem>
+    void check(Measurement &measurement, const Problem &problem, const Prepare<Problem> &prepare);
+    template <class Problem>
+    void time(Measurement &measurement, const Problem &problem, const Prepare<Problem> &prepare,
+              benchmark::State &state);
+
+    ShapesOfPasses shapes_;
     Workspace workspace_;
+    Check check_;
     std::vector<std::unique_ptr<Measurement>> all_; // benchmarks refer to them
 };
 

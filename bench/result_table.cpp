@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iomanip>
+#include <iterator>
 #include <ostream>
 
 namespace bench {
@@ -26,7 +27,7 @@ std::string number(double value, int digits) {
 }
 
 std::string gigabytes(double bytes) {
-    return number(bytes * 1e-9, bytes < 10e9 ? 2 : 1);
+    return bytes == 0 ? "-" : number(bytes * 1e-9, bytes < 10e9 ? 2 : 1);
 }
 
 std::string share(double part, double whole) {
@@ -41,33 +42,28 @@ std::string rule(std::size_t width) {
 } // namespace
 
 void ResultTable::enter(const Measurement &measurement, double bytes_per_second) {
-    const std::string name = heading(measurement.contender);
+    const Contender &contender = measurement.contender;
+    const std::string name = heading(contender);
     if (std::find(headings_.begin(), headings_.end(), name) == headings_.end()) {
         headings_.push_back(name);
+        if (is_limit(contender.kind)) {
+            limits_.push_back(name);
+        }
     }
     Row &row = rows_[{measurement.shape.columns, measurement.shape.rows, measurement.threads}];
     row.regime = measurement.shape.regime;
     row.rates[name] = bytes_per_second;
-    switch (measurement.contender.kind) {
-    case Kind::simdnorm:
-        if (measurement.contender.set == automatic_set_) {
-            row.automatic = bytes_per_second;
-        }
-        break;
-    case Kind::peer:
-        if (is_rival(measurement.contender)) {
-            row.rival = std::max(row.rival, bytes_per_second);
-        }
-        break;
-    case Kind::peer_of_y:
-        break;
-    case Kind::plain_copy:
-        row.plain_copy = bytes_per_second;
-        break;
-    case Kind::streaming_copy:
-        row.streaming_copy = bytes_per_second;
-        break;
+    if (contender.kind == Kind::simdnorm && contender.set == automatic_set_) {
+        row.automatic = bytes_per_second;
     }
+    if (is_rival(contender)) {
+        row.rival = std::max(row.rival, bytes_per_second);
+    }
+}
+
+double ResultTable::Row::rate(const std::string &name) const {
+    const auto found = rates.find(name);
+    return found == rates.end() ? 0 : found->second;
 }
 
 bool ResultTable::has_rivals() const {
@@ -77,7 +73,8 @@ bool ResultTable::has_rivals() const {
 ResultTable::Cells ResultTable::header() const {
     Cells cells = {"D", "N", "where", "threads"};
     cells.insert(cells.end(), headings_.begin(), headings_.end());
-    cells.insert(cells.end(), {"auto/copy", "auto/stream"});
+    std::transform(limits_.begin(), limits_.end(), std::back_inserter(cells),
+                   [](auto &limit) { return "auto/" + limit; });
     if (has_rivals()) {
         cells.push_back("auto/peer");
     }
@@ -89,11 +86,11 @@ ResultTable::Cells ResultTable::cells(const Key &key, const Row &row) const {
     const auto [columns, rows, threads] = key;
     Cells cells = {std::to_string(columns), std::to_string(rows), row.regime, std::to_string(threads)};
     for (const std::string &name : headings_) {
-        const auto rate = row.rates.find(name);
-        cells.push_back(rate == row.rates.end() ? "-" : gigabytes(rate->second));
+        cells.push_back(gigabytes(row.rate(name)));
     }
-    cells.push_back(share(row.automatic, row.plain_copy));
-    cells.push_back(share(row.automatic, row.streaming_copy));
+    for (const std::string &limit : limits_) {
+        cells.push_back(share(row.automatic, row.rate(limit)));
+    }
     if (has_rivals()) {
         cells.push_back(share(row.automatic, row.rival));
     }

@@ -34,8 +34,8 @@ class ResultTable {
         std::map<std::string, double> rates; // bytes per second by heading
         double automatic = 0;                // 0: not measured, here and below
         double rival = 0;                    // the faster of oneDNN and libtorch
-        double plain_copy = 0;
-        double streaming_copy = 0;
+
+        double rate(const std::string &name) const;
     };
 
     bool has_rivals() const;
@@ -44,6 +44,7 @@ class ResultTable {
 
     std::string automatic_set_;
     std::vector<std::string> headings_;
+    std::vector<std::string> limits_; // those of the headings that are limits
     std::map<Key, Row> rows_;
 };
 

@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::size_t kibibyte = 1024;
 constexpr std::size_t mebibyte = 1024 * kibibyte;
-constexpr std::size_t bytes_per_element = 2 * sizeof(float); // x and y
 
 // Columns times as many rows as fill a part of each cache: from real models, and some that no vector divides.
 struct Columns {
@@ -33,9 +32,13 @@ struct Size {
 constexpr Size small_calls[] = {{1, 512}, {1, 768}, {1, 1600}, {3, 768}, {8, 96}};
 constexpr std::size_t columns_of_long_rows[] = {100000, 262144, 1000000, 3000000};
 
+// Where the sums over rows, dgamma and dbeta, cost most: too wide for the caches, or of many short rows.
+constexpr Size two_long_rows = {2, 3000000};
+constexpr Size long_columns[] = {{65536, 64}, {3000000, 2}};
+
 struct Regime {
     const char *name;
-    std::size_t bytes; // of x and y together
+    std::size_t bytes; // of x and y, or dy, x and dx, together
 };
 
 // A share of each cache leaves room for gamma, beta and the rest of the machine.
@@ -56,36 +59,54 @@ bool has_same_size(const std::vector<Shape> &shapes, const Shape &shape) {
                        [&](const Shape &other) { return other.rows == shape.rows && other.columns == shape.columns; });
 }
 
-void add_matrices(std::vector<Shape> &shapes, const CacheSizes &caches, std::size_t columns) {
+void add_matrices(std::vector<Shape> &shapes, Pass pass, const CacheSizes &caches, std::size_t columns) {
     for (const Regime &regime : regimes(caches)) {
-        Shape shape = {regime.bytes / (bytes_per_element * columns), columns, regime.name};
+        Shape shape = {regime.bytes / (bytes_per_element(pass) * columns), columns, regime.name};
         if (shape.rows > 0 && !has_same_size(shapes, shape)) {
             shapes.push_back(shape);
         }
     }
 }
 
-} // namespace
-
-std::vector<Shape> forward_shapes(const CacheSizes &caches, bool all) {
+std::vector<Shape> shapes_of_pass(Pass pass, const CacheSizes &caches, bool all) {
     std::vector<Shape> shapes;
     for (const Size &size : small_calls) {
         shapes.push_back({size.rows, size.columns, "call"});
     }
     for (const Columns &columns : columns_of_matrices) {
         if (columns.always || all) {
-            add_matrices(shapes, caches, columns.count);
+            add_matrices(shapes, pass, caches, columns.count);
         }
     }
     for (const std::size_t columns : columns_of_long_rows) {
         shapes.push_back({1, columns, "row"});
     }
+    if (pass == Pass::backward) {
+        shapes.push_back({two_long_rows.rows, two_long_rows.columns, "row"});
+        for (const Size &size : long_columns) {
+            shapes.push_back({size.rows, size.columns, "column"});
+        }
+    }
     return shapes;
 }
 
-std::vector<Shape> smoke_shapes() {
+} // namespace
+
+ShapesOfPasses shapes_for(const CacheSizes &caches, bool all) {
+    ShapesOfPasses shapes;
+    for (const Pass pass : all_passes) {
+        shapes[pass] = shapes_of_pass(pass, caches, all);
+    }
+    return shapes;
+}
+
+ShapesOfPasses smoke_shapes() {
     // The last has more elements than are checked one by one.
-    return {{1, 768, "call"}, {8, 96, "call"}, {7, 33, "L1"}, {1, 20000, "row"}, {40000, 33, "memory"}};
+    const std::vector<Shape> forward = {
+        {1, 768, "call"}, {8, 96, "call"}, {7, 33, "L1"}, {1, 20000, "row"}, {40000, 33, "memory"}};
+    std::vector<Shape> backward = forward;
+    backward.insert(backward.end(), {{2, 20000, "row"}, {20000, 2, "column"}});
+    return {{Pass::forward, forward}, {Pass::backward, backward}};
 }
 
 std::string models_with(std::size_t columns) {

@@ -1,7 +1,10 @@
 // The shapes that are measured, in regimes: what limits a call.
 #pragma once
 
+#include "pass.hpp"
+
 #include <cstddef>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,17 +15,20 @@ struct CacheSizes; // machine.hpp
 struct Shape {
     std::size_t rows;
     std::size_t columns;
-    // Where x and y lie: "L1", "L2", "L3" or "memory". "call": so small that the cost of a call shows. "row": one long.
+    // Where the matrices lie: "L1", "L2", "L3" or "memory". "call": so small that the cost of a call shows. "row": long
+    // ones, and no more than two. "column": long ones, and few.
     std::string regime;
 
     std::size_t elements() const { return rows * columns; }
 };
 
+using ShapesOfPasses = std::map<Pass, std::vector<Shape>>;
+
 // All of them, or those that say most.
-std::vector<Shape> forward_shapes(const CacheSizes &caches, bool all);
+ShapesOfPasses shapes_for(const CacheSizes &caches, bool all);
 
 // A few small shapes that reach every path of the benchmark; their times mean nothing.
-std::vector<Shape> smoke_shapes();
+ShapesOfPasses smoke_shapes();
 
 // The models whose rows have so many columns, as "BERT"; "" where none comes to mind.
 std::string models_with(std::size_t columns);

@@ -17,7 +17,7 @@ void use_instruction_set(const std::string &name) {
     }
 }
 
-simdnorm_layer_norm_args arguments(const Problem &problem) {
+simdnorm_layer_norm_args arguments(const ForwardProblem &problem) {
     simdnorm_layer_norm_args args = {};
     args.rows = problem.shape.rows;
     args.columns = problem.shape.columns;
@@ -32,13 +32,40 @@ simdnorm_layer_norm_args arguments(const Problem &problem) {
     return args;
 }
 
-Call prepare(const std::string &set, const Problem &problem) {
-    use_instruction_set(set);
-    return {[args = arguments(problem)] {
-        if (simdnorm_layer_norm(&args) != SIMDNORM_OK) {
-            throw std::runtime_error(simdnorm_last_error());
-        }
-    }};
+simdnorm_layer_norm_backward_args arguments(const BackwardProblem &problem) {
+    simdnorm_layer_norm_backward_args args = {};
+    args.rows = problem.shape.rows;
+    args.columns = problem.shape.columns;
+    args.dy = problem.dy;
+    args.x = problem.x;
+    args.gamma = problem.gamma;
+    args.mean = problem.mean;
+    args.rstd = problem.rstd;
+    args.dx = problem.dx;
+    args.dgamma = problem.dgamma;
+    args.dbeta = problem.dbeta;
+    args.threads = problem.threads;
+    return args;
+}
+
+simdnorm_status call(const simdnorm_layer_norm_args &args) {
+    return simdnorm_layer_norm(&args);
+}
+
+simdnorm_status call(const simdnorm_layer_norm_backward_args &args) {
+    return simdnorm_layer_norm_backward(&args);
+}
+
+template <class Problem>
+Prepare<Problem> prepare_with(const std::string &set) {
+    return [set](const Problem &problem) -> Call {
+        use_instruction_set(set);
+        return {[args = arguments(problem)] {
+            if (call(args) != SIMDNORM_OK) {
+                throw std::runtime_error(simdnorm_last_error());
+            }
+        }};
+    };
 }
 
 } // namespace
@@ -48,7 +75,7 @@ std::vector<Contender> simdnorm_contenders() {
     for (const char *set : {"scalar", "neon", "avx2", "avx512"}) {
         if (simdnorm_has_instruction_set(set) != 0) {
             contenders.push_back({"simdnorm", set, Kind::simdnorm, std::string(set) == "scalar",
-                                  [set](const Problem &problem) { return prepare(set, problem); }});
+                                  prepare_with<ForwardProblem>(set), prepare_with<BackwardProblem>(set)});
         }
     }
     return contenders;

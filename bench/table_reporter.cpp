@@ -43,7 +43,7 @@ void TableReporter::ReportRuns(const std::vector<Run> &runs) {
 // The median of the repetitions and their median is the median of the repetitions.
 void TableReporter::Finalize() {
     end_progress();
-    std::map<std::string, ResultTable> tables;
+    std::map<Pass, ResultTable> tables;
     for (const auto &measurement : measurements_.all()) {
         const auto rates = rates_.find(measurement->name());
         if (rates != rates_.end()) {
@@ -53,7 +53,7 @@ void TableReporter::Finalize() {
     }
     GetOutputStream() << preamble_;
     for (const auto &[pass, table] : tables) {
-        GetOutputStream() << '\n' << pass << ", GB/s\n\n";
+        GetOutputStream() << '\n' << name_of(pass) << ", GB/s\n\n";
         table.print(GetOutputStream());
     }
 }

@@ -1,8 +1,11 @@
 #include "workspace.hpp"
 
+#include <simdnorm/simdnorm.h>
+
 #include <algorithm>
 #include <new>
 #include <random>
+#include <stdexcept>
 
 namespace bench {
 
@@ -10,16 +13,20 @@ namespace {
 
 constexpr std::size_t page = 4096;
 
-// Loads from x and stores to y at the same index must not share the low 12 bits of their addresses: some CPUs take them
-// for the same address and stall, a copy more than a normalisation. Half a page keeps y aligned to a cache line.
-constexpr std::size_t offset_of_y = page / 2 / sizeof(float);
+// Loads from x and dy and stores to y or dx at the same index must not share the low 12 bits of their addresses: some
+// CPUs take them for the same address and stall, a copy more than a normalisation. Parts of a page keep all aligned to
+// a cache line.
+constexpr std::size_t offset_of_dy = page / 4 / sizeof(float);
+constexpr std::size_t offset_of_y = page / 2 / sizeof(float); // and of dx
 
-// Normal deviates about a mean of 1. Drawing is slow, so that a large array repeats the first million; the period has
-// no factor in common with any number of columns here, and rows differ.
-void fill_with_rows(float *array, std::size_t elements) {
+constexpr double epsilon = 1e-5;
+
+// Normal deviates. Drawing is slow, so that a large array repeats the first million; the period has no factor in common
+// with any number of columns here, and rows differ.
+void fill_with_rows(float *array, std::size_t elements, unsigned seed, float mean, float deviation) {
     constexpr std::size_t period = 1000003;
-    std::mt19937 random(20231);
-    std::normal_distribution<float> deviate(1.0F, 2.0F);
+    std::mt19937 random(seed);
+    std::normal_distribution<float> deviate(mean, deviation);
     std::generate_n(array, std::min(elements, period), [&] { return deviate(random); });
     for (std::size_t i = period; i < elements; ++i) {
         array[i] = array[i - period];
@@ -30,6 +37,22 @@ void fill_with_parameters(float *array, std::size_t elements, float mean) {
     std::mt19937 random(20232);
     std::uniform_real_distribution<float> around(mean - 0.5F, mean + 0.5F);
     std::generate_n(array, elements, [&] { return around(random); });
+}
+
+struct Extent {
+    std::size_t elements = 0, rows = 0, columns = 0;
+};
+
+Extent hull_of(const Extent &a, const Extent &b) {
+    return {std::max(a.elements, b.elements), std::max(a.rows, b.rows), std::max(a.columns, b.columns)};
+}
+
+Extent extent_of(const std::vector<Shape> &shapes) {
+    Extent extent;
+    for (const Shape &shape : shapes) {
+        extent = hull_of(extent, {shape.elements(), shape.rows, shape.columns});
+    }
+    return extent;
 }
 
 } // namespace
@@ -44,29 +67,61 @@ Array allocate(std::size_t elements) {
     return Array(static_cast<float *>(memory));
 }
 
-Workspace::Workspace(const std::vector<Shape> &shapes) {
-    std::size_t elements = 0;
-    std::size_t rows = 0;
-    std::size_t columns = 0;
-    for (const Shape &shape : shapes) {
-        elements = std::max(elements, shape.elements());
-        rows = std::max(rows, shape.rows);
-        columns = std::max(columns, shape.columns);
+Workspace::Workspace(const ShapesOfPasses &shapes) {
+    const Extent backward = extent_of(shapes.at(Pass::backward));
+    const Extent both = hull_of(extent_of(shapes.at(Pass::forward)), backward);
+    x_ = allocate(both.elements);
+    dy_ = allocate(backward.elements + offset_of_dy);
+    y_or_dx_ = allocate(both.elements + offset_of_y);
+    for (Array *of_columns : {&gamma_, &beta_, &dgamma_, &dbeta_}) {
+        *of_columns = allocate(both.columns);
     }
-    x_ = allocate(elements);
-    y_ = allocate(elements + offset_of_y);
-    gamma_ = allocate(columns);
-    beta_ = allocate(columns);
-    mean_ = allocate(rows);
-    rstd_ = allocate(rows);
-    fill_with_rows(x_.get(), elements);
-    fill_with_parameters(gamma_.get(), columns, 1.0F);
-    fill_with_parameters(beta_.get(), columns, 0.0F);
+    mean_ = allocate(both.rows);
+    rstd_ = allocate(both.rows);
+    fill_with_rows(x_.get(), both.elements, 20231, 1.0F, 2.0F);
+    fill_with_rows(dy_.get() + offset_of_dy, backward.elements, 20234, 0.0F, 1.0F);
+    fill_with_parameters(gamma_.get(), both.columns, 1.0F);
+    fill_with_parameters(beta_.get(), both.columns, 0.0F);
 }
 
-Problem Workspace::problem(const Shape &shape, int threads) {
-    return {shape,       threads,    x_.get(), gamma_.get(), beta_.get(), 1e-5, y_.get() + offset_of_y,
+ForwardProblem Workspace::forward(const Shape &shape, int threads) {
+    return {shape,       threads,    x_.get(), gamma_.get(), beta_.get(), epsilon, y_or_dx_.get() + offset_of_y,
             mean_.get(), rstd_.get()};
+}
+
+BackwardProblem Workspace::backward(const Shape &shape, int threads) {
+    const Statistics &statistics = statistics_of(shape);
+    return {shape,
+            threads,
+            dy_.get() + offset_of_dy,
+            x_.get(),
+            gamma_.get(),
+            statistics.mean.get(),
+            statistics.rstd.get(),
+            epsilon,
+            y_or_dx_.get() + offset_of_y,
+            dgamma_.get(),
+            dbeta_.get()};
+}
+
+const Workspace::Statistics &Workspace::statistics_of(const Shape &shape) {
+    const auto [place, is_new] = statistics_.try_emplace({shape.rows, shape.columns});
+    Statistics &statistics = place->second;
+    if (is_new) {
+        statistics = {allocate(shape.rows), allocate(shape.rows)};
+        simdnorm_layer_norm_args args = {};
+        args.rows = shape.rows;
+        args.columns = shape.columns;
+        args.x = x_.get();
+        args.epsilon = epsilon;
+        args.y = y_or_dx_.get() + offset_of_y; // is not looked at
+        args.mean = statistics.mean.get();
+        args.rstd = statistics.rstd.get();
+        if (simdnorm_layer_norm(&args) != SIMDNORM_OK) {
+            throw std::runtime_error(simdnorm_last_error());
+        }
+    }
+    return statistics;
 }
 
 } // namespace bench

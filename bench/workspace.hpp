@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -21,13 +23,23 @@ Array allocate(std::size_t elements);
 class Workspace {
   public:
     // Large enough for each of these shapes.
-    explicit Workspace(const std::vector<Shape> &shapes);
+    explicit Workspace(const ShapesOfPasses &shapes);
 
-    // The first rows x columns elements, for any shape that fits.
-    Problem problem(const Shape &shape, int threads);
+    // The first rows x columns elements, for any shape of the pass.
+    ForwardProblem forward(const Shape &shape, int threads);
+
+    // Likewise. Each shape has a mean and a rstd of its own, which are made when it is first asked for.
+    BackwardProblem backward(const Shape &shape, int threads);
 
   private:
-    Array x_, y_, gamma_, beta_, mean_, rstd_;
+    struct Statistics {
+        Array mean, rstd;
+    };
+
+    const Statistics &statistics_of(const Shape &shape);
+
+    Array x_, dy_, y_or_dx_, gamma_, beta_, mean_, rstd_, dgamma_, dbeta_;
+    std::map<std::pair<std::size_t, std::size_t>, Statistics> statistics_; // by rows and columns
 };
 
 } // namespace bench

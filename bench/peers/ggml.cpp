@@ -1,4 +1,5 @@
-// ggml's graph of three nodes, norm, mul and add, by its CPU backend. It hands out neither mean nor rstd.
+// ggml's graph of three nodes, norm, mul and add, by its CPU backend. It hands out neither mean nor rstd, and has no
+// backward pass: ggml_build_backward_expand ends the program at a norm.
 //
 // The results of all three nodes lie in y: so does ggml's own allocator place them, which lets a result take the place
 // of an operand that is needed no more.
@@ -57,7 +58,7 @@ std::string instruction_set() {
 // A backend, a graph, and the memory of the problem for its tensors.
 class Graph {
   public:
-    explicit Graph(const Problem &problem)
+    explicit Graph(const ForwardProblem &problem)
         : backend_(ggml_backend_dev_init(cpu(), nullptr)),
           context_(ggml_init({8 * ggml_tensor_overhead() + ggml_graph_overhead(), nullptr, true})) {
         find_function<ggml_backend_set_n_threads_t>("ggml_backend_set_n_threads")(backend_.get(), problem.threads);
@@ -103,14 +104,14 @@ class Graph {
     ggml_cgraph *graph_ = nullptr; // in the context
 };
 
-Call prepare(const Problem &problem) {
+Call prepare(const ForwardProblem &problem) {
     return {[graph = std::make_shared<const Graph>(problem)] { graph->compute(); }};
 }
 
 } // namespace
 
 std::vector<Contender> ggml() {
-    return {{"ggml", instruction_set(), Kind::peer_of_y, false, prepare, ggml_version()}};
+    return {{"ggml", instruction_set(), Kind::peer_of_y, false, prepare, {}, ggml_version()}};
 }
 
 } // namespace bench

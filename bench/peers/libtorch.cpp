@@ -1,19 +1,21 @@
-// libtorch's native_layer_norm, which keeps the mean and the rstd of each row.
+// libtorch's native_layer_norm, which keeps the mean and the rstd of each row, and native_layer_norm_backward.
 //
-// It makes its outputs anew in every call: the variant that takes them (native_layer_norm_out) makes them as well, and
-// then copies. So that this costs it no more than it must, the outputs of the call before are let go first, and the
-// memory of large ones is kept for the next, not given back to the system, whose new pages would then take most of the
-// time.
+// They make their outputs anew in every call: the variants that take them (native_layer_norm_out and so on) make them
+// as well, and then copy. So that this costs no more than it must, the outputs of the call before are let go first, and
+// the memory of large ones is kept for the next, not given back to the system, whose new pages would then take most of
+// the time.
 #include "peers.hpp"
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/native_layer_norm.h>
+#include <ATen/ops/native_layer_norm_backward.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/version.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdint>
 #include <memory>
@@ -49,32 +51,58 @@ void keep_freed_memory() {
 #endif
 }
 
-Call prepare(const Problem &problem) {
-    keep_freed_memory();
-    at::set_num_threads(problem.threads);
-    const c10::InferenceMode inference; // without it a call does some work for a backward pass to come
-    const auto rows = static_cast<std::int64_t>(problem.shape.rows);
-    const auto columns = static_cast<std::int64_t>(problem.shape.columns);
+void copy_to(float *place, const at::Tensor &tensor) {
+    std::copy_n(tensor.const_data_ptr<float>(), tensor.numel(), place);
+}
+
+// Calls `make` for new outputs each time, and delivers them to these places.
+template <class Make>
+Call call_of(Make make, std::array<float *, 3> places) {
     const auto outputs = std::make_shared<Outputs>();
-    const auto run = [=, x = wrap(problem.x, {rows, columns}), gamma = wrap(problem.gamma, {columns}),
-                      beta = wrap(problem.beta, {columns})] {
-        const c10::InferenceMode inference_too;
+    const auto run = [=] {
+        const c10::InferenceMode inference; // without it a call does some work for a backward pass to come
         *outputs = {};
-        *outputs = at::native_layer_norm(x, columns, gamma, beta, problem.epsilon);
+        *outputs = make();
     };
     const auto deliver = [=] {
-        const auto &[y, mean, rstd] = *outputs;
-        std::copy_n(y.const_data_ptr<float>(), y.numel(), problem.y);
-        std::copy_n(mean.const_data_ptr<float>(), mean.numel(), problem.mean);
-        std::copy_n(rstd.const_data_ptr<float>(), rstd.numel(), problem.rstd);
+        copy_to(places[0], std::get<0>(*outputs));
+        copy_to(places[1], std::get<1>(*outputs));
+        copy_to(places[2], std::get<2>(*outputs));
     };
     return {run, deliver};
+}
+
+Call prepare_forward(const ForwardProblem &problem) {
+    keep_freed_memory();
+    at::set_num_threads(problem.threads);
+    const c10::InferenceMode inference; // tensors made here are to be used in it
+    const auto rows = static_cast<std::int64_t>(problem.shape.rows);
+    const auto columns = static_cast<std::int64_t>(problem.shape.columns);
+    const auto make = [=, x = wrap(problem.x, {rows, columns}), gamma = wrap(problem.gamma, {columns}),
+                       beta = wrap(problem.beta, {columns}),
+                       epsilon = problem.epsilon] { return at::native_layer_norm(x, columns, gamma, beta, epsilon); };
+    return call_of(make, {problem.y, problem.mean, problem.rstd});
+}
+
+// Of beta a backward pass wants no more than that there is one: its values may be gamma's.
+Call prepare_backward(const BackwardProblem &problem) {
+    keep_freed_memory();
+    at::set_num_threads(problem.threads);
+    const c10::InferenceMode inference;
+    const auto rows = static_cast<std::int64_t>(problem.shape.rows);
+    const auto columns = static_cast<std::int64_t>(problem.shape.columns);
+    const auto make = [=, dy = wrap(problem.dy, {rows, columns}), x = wrap(problem.x, {rows, columns}),
+                       mean = wrap(problem.mean, {rows, 1}), rstd = wrap(problem.rstd, {rows, 1}),
+                       gamma = wrap(problem.gamma, {columns})] {
+        return at::native_layer_norm_backward(dy, x, columns, mean, rstd, gamma, gamma, {true, true, true});
+    };
+    return call_of(make, {problem.dx, problem.dgamma, problem.dbeta});
 }
 
 } // namespace
 
 std::vector<Contender> libtorch() {
-    return {{"libtorch", instruction_set(), Kind::peer, false, prepare, TORCH_VERSION}};
+    return {{"libtorch", instruction_set(), Kind::peer, false, prepare_forward, prepare_backward, TORCH_VERSION}};
 }
 
 } // namespace bench

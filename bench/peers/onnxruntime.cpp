@@ -1,5 +1,7 @@
 // ONNX Runtime's LayerNormalization, with all three of its outputs: y, and the mean and the rstd of each row.
 //
+// Builds for inference, such as the packaged ones, have no gradients.
+//
 // The model is one node, made in memory; arrays are bound to its inputs and outputs, and nothing is copied.
 #include "peers.hpp"
 
@@ -97,7 +99,7 @@ struct BoundSession {
         : session(environment, model, options), binding(session) {}
 };
 
-Call prepare(const Problem &problem) {
+Call prepare(const ForwardProblem &problem) {
     const auto rows = static_cast<std::int64_t>(problem.shape.rows);
     const auto columns = static_cast<std::int64_t>(problem.shape.columns);
     // Tensors are not const; nothing is written to inputs.
@@ -126,7 +128,7 @@ Call prepare(const Problem &problem) {
 } // namespace
 
 std::vector<Contender> onnxruntime() {
-    return {{"onnxruntime", "auto", Kind::peer, false, prepare, Ort::GetVersionString()}};
+    return {{"onnxruntime", "auto", Kind::peer, false, prepare, {}, Ort::GetVersionString()}};
 }
 
 } // namespace bench

@@ -12,11 +12,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from drawing import LIGHT, MARKERS, TEXT, WIDTH, Line, Plot, Theme, blank, draw_lines, head, label_ends, new_figure
-from results import NAMES, Contender, ErrorPoint, Run, geometric_mean, place, set_name
+from results import LIMITS, NAMES, PASSES, Contender, ErrorPoint, Run, geometric_mean, place, set_name
 
 CELL = 7.0  # points: the size of the numbers in the heat map
 WHERE = {"call": "a single small call", "L1": "data in L1", "L2": "data in L2", "L3": "data in L3",
-         "memory": "data in memory", "row": "one long row"}
+         "memory": "data in memory", "row": "long rows", "column": "long columns"}
 
 
 def threads_in_words(threads: int) -> str:
@@ -38,17 +38,18 @@ def line_for(contender: Contender, label: str, points: list[tuple[float, float]]
 
 
 def throughput_lines(run: Run, pass_name: str, regime: str, threads: int, theme: Theme) -> tuple[list[Line], Line]:
-    """A line for each contender, and the copy limit. The scalar set serves to check, not to race."""
+    """A line for each contender, and the limit. The scalar set serves to check, not to race."""
     points: dict[Contender, list[tuple[float, float]]] = {}
     for case, rates in sorted(run.passes[pass_name].items()):
         if case.regime == regime and case.threads == threads:
             for contender, rate in rates.items():
                 points.setdefault(contender, []).append((case.columns, rate * 1e-9))
-    ours, limit = run.our_set(pass_name), "stream" if regime == "memory" else "copy"
+    ours = run.our_set(pass_name)
+    limit = PASSES[pass_name].streaming if regime == "memory" else PASSES[pass_name].plain
     checker = Contender("simdnorm", "scalar")
     lines = []
     for contender in sorted(points, key=lambda c: (place(c.name, list(NAMES)), c.set != ours, c)):
-        if contender.name in ("copy", "stream") or (contender == checker and ours != "scalar"):
+        if contender.name in LIMITS or (contender == checker and ours != "scalar"):
             continue
         lines.append(line_for(contender, run.title(pass_name, contender), points[contender], ours, theme))
     limits = [found for contender, found in points.items() if contender.name == limit]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Optional, Sequence
 
 import tables
-from results import REGIMES, ErrorPoint, ReportError, Run, place, read_errors, read_run, set_name
+from results import PASSES, REGIMES, ErrorPoint, ReportError, Run, read_errors, read_run, set_name
 
 FIRST = ("memory", "L2")  # whose plots are seen without opening anything
 NEEDS_MATPLOTLIB = ("the plots need matplotlib, which this Python does not have. On Debian and Ubuntu: "
@@ -49,7 +49,7 @@ def folded(title: str, content: str) -> str:
 def pictures(run: Run, pass_name: str, prefix: str, plots: Any, files: Files) -> list[str]:
     cases = run.passes[pass_name]
     all_threads = sorted({case.threads for case in cases})
-    levels = [regime for regime in REGIMES if regime not in ("call", "row", *FIRST)]
+    levels = [regime for regime in REGIMES if regime not in ("call", "row", "column", *FIRST)]
     speed_up, throughput, more = [], [], []
     for threads in all_threads:
         for plot in plots.throughput_plots(run, pass_name, FIRST, threads, prefix):
@@ -80,7 +80,8 @@ def notes(run: Run, pass_name: str) -> str:
 
 
 def pass_section(run: Run, pass_name: str, prefix: str, plots: Optional[Any], files: Files) -> str:
-    parts = [f"## {pass_name.capitalize()} pass\n", tables.summary(run, pass_name), notes(run, pass_name)]
+    parts = [f"## {pass_name.capitalize()} pass\n", f"GB/s count {PASSES[pass_name].counted}.\n",
+             tables.summary(run, pass_name), notes(run, pass_name)]
     if plots is not None:
         parts += pictures(run, pass_name, prefix, plots, files)
     parts += ["### Every shape\n", folded(f"GB/s of {len(run.passes[pass_name])} shapes and numbers of threads",
@@ -93,7 +94,7 @@ def run_section(run: Run, index: int, of: int, plots: Optional[Any], files: File
     parts.append(tables.machine(run))
     prefix = "" if index == 0 else f"run{index + 1}-"
     parts += [pass_section(run, pass_name, prefix, plots, files)
-              for pass_name in sorted(run.passes, key=lambda name: (place(name, ("forward", "backward")), name))]
+              for pass_name in PASSES if pass_name in run.passes]
     if run.left_out:
         parts.append(folded(f"{len(run.left_out)} measurements failed and are left out",
                             "\n".join(f"- `{line}`" for line in run.left_out) + "\n"))
@@ -114,9 +115,9 @@ def make_report(runs: Sequence[Run], points: Sequence[ErrorPoint], plots: Option
     """The files of the report, by name."""
     files: Files = {}
     parts = ["# Benchmark results\n" if len(runs) == 1 else "# Benchmark results of several runs\n",
-             "GB/s count x read once and y written once, 8 bytes an element, whatever was really moved. Every number "
-             "is the median of its repetitions, and every ratio is taken within one run. `bench/README.md` says how "
-             f"it is measured. Made by:\n\n    {command}\n"]
+             "GB/s count what a pass reads and writes once, whatever was really moved. Every number is the median of "
+             "its repetitions, and every ratio is taken within one run. `bench/README.md` says how it is measured. "
+             f"Made by:\n\n    {command}\n"]
     parts += [run_section(run, index, len(runs), plots, files) for index, run in enumerate(runs)]
     if points:
         parts.append(errors_section(points, plots, files))

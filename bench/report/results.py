@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable, Optional, Sequence, Union
 
-REGIMES = ("call", "L1", "L2", "L3", "memory", "row")
+REGIMES = ("call", "L1", "L2", "L3", "memory", "row", "column")
 SETS = ("scalar", "neon", "avx2", "avx512")  # simdnorm's, the later the wider
 RIVALS = ("onednn", "libtorch")  # the best peer is the faster of them
 NAMES = {
@@ -25,6 +25,8 @@ NAMES = {
     "ggml": "ggml",
     "copy": "copy",
     "stream": "streaming copy",
+    "triad": "triad",
+    "stream_triad": "streaming triad",
 }
 SET_NAMES = {"scalar": "scalar", "neon": "NEON", "avx2": "AVX2", "avx512": "AVX-512"}
 REQUIRED_CONTEXT = ("cpu", "compiler", "simdnorm_version", "automatic_instruction_set")
@@ -32,6 +34,22 @@ REQUIRED_CONTEXT = ("cpu", "compiler", "simdnorm_version", "automatic_instructio
 
 def set_name(instruction_set: str) -> str:
     return SET_NAMES.get(instruction_set, instruction_set)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What is counted, and the contenders that do nothing but move that: the limits."""
+
+    counted: str
+    plain: str
+    streaming: str
+
+
+PASSES = {
+    "forward": Pass("x read once and y written once, 8 bytes an element", "copy", "stream"),
+    "backward": Pass("dy and x read once and dx written once, 12 bytes an element", "triad", "stream_triad"),
+}
+LIMITS = tuple(name for one in PASSES.values() for name in (one.plain, one.streaming))
 
 
 class ReportError(Exception):
@@ -67,15 +85,15 @@ def ratio(part: Optional[float], whole: Optional[float]) -> Optional[float]:
     return None if part is None or whole is None else part / whole
 
 
-def copy_limit(case: Case, rates: Rates) -> Optional[float]:
-    """The copy that bounds a case: the streaming one in memory, the plain one in cache.
+def limit_of(pass_name: str, case: Case, rates: Rates) -> Optional[float]:
+    """The copy or triad that bounds a case: the streaming one in memory, the plain one in cache.
 
-    One long row lies wherever its size puts it, so there it is the faster of the two.
+    Long rows and columns lie wherever their size puts them, so there it is the faster of the two.
     """
-    plain, streaming = rate_of(rates, "copy"), rate_of(rates, "stream")
+    plain, streaming = rate_of(rates, PASSES[pass_name].plain), rate_of(rates, PASSES[pass_name].streaming)
     if case.regime == "memory":
         return streaming
-    if case.regime == "row":
+    if case.regime in ("row", "column"):
         return max((rate for rate in (plain, streaming) if rate is not None), default=None)
     return plain
 
@@ -139,7 +157,7 @@ class Run:
         return ratio(self.our_rate(pass_name, case), best)
 
     def share_of_limit(self, pass_name: str, case: Case) -> Optional[float]:
-        return ratio(self.our_rate(pass_name, case), copy_limit(case, self.passes[pass_name][case]))
+        return ratio(self.our_rate(pass_name, case), limit_of(pass_name, case, self.passes[pass_name][case]))
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -181,6 +199,8 @@ def label_facts(row: dict[str, Any], where: str) -> dict[str, str]:
     for name in ("pass", "contender", "set", "regime"):
         if not facts.get(name):
             raise ReportError(f"{where}: field 'label' has no '{name}='")
+    if facts["pass"] not in PASSES:
+        raise ReportError(f"{where}: field 'label' has 'pass={facts['pass']}', which is none of {', '.join(PASSES)}")
     return facts
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Iterable, Optional, Sequence
 
-from results import (NAMES, REGIMES, RIVALS, SETS, Case, Contender, ErrorPoint, Run, geometric_mean, place, rate_of,
-                     ratio, set_name)
+from results import (NAMES, PASSES, REGIMES, RIVALS, SETS, Case, Contender, ErrorPoint, Run, geometric_mean, place,
+                     rate_of, ratio, set_name)
 
 NARROW = (33, 48, 64, 96, 100, 128)  # the D below 256
 NOTHING = "–"
@@ -30,7 +30,8 @@ GROUPS = (
     Group("data in L2, D = 384 to 5,120", lambda case: case.regime == "L2" and 384 <= case.columns <= 5120),
     Group("data in L3, D = 256 to 50,257", lambda case: case.regime == "L3" and 256 <= case.columns <= 50257),
     Group("data in memory, D = 320 to 50,257", lambda case: case.regime == "memory" and 320 <= case.columns <= 50257),
-    Group("one long row", lambda case: case.regime == "row"),
+    Group("long rows", lambda case: case.regime == "row"),
+    Group("long columns", lambda case: case.regime == "column"),
     Group("**every shape**", lambda case: True),
 )
 
@@ -50,7 +51,7 @@ def gigabytes(rate: Optional[float]) -> str:
 
 
 def in_order(contenders: Iterable[Contender]) -> list[Contender]:
-    """simdnorm's sets from the widest, then the peers, then the copies."""
+    """simdnorm's sets from the widest, then the peers, then the limits."""
     names = list(NAMES)
     return sorted(contenders, key=lambda c: (place(c.name, names), -place(c.set, SETS), c.name, c.set))
 
@@ -76,12 +77,13 @@ def summary(run: Run, pass_name: str) -> str:
     cases = run.passes[pass_name]
     ours = set_name(run.our_set(pass_name))
     rival = run.rival_name(pass_name)
+    streaming = PASSES[pass_name].streaming
 
     def speed_up(case: Case) -> Optional[float]:
         return run.speed_up(pass_name, case)
 
     def share_of_stream(case: Case) -> Optional[float]:
-        return ratio(run.our_rate(pass_name, case), rate_of(cases[case], "stream"))
+        return ratio(run.our_rate(pass_name, case), rate_of(cases[case], streaming))
 
     def of_sets(case: Case) -> Optional[float]:
         return ratio(rate_of(cases[case], "simdnorm", "avx2"), rate_of(cases[case], "simdnorm", "avx512"))
@@ -89,7 +91,7 @@ def summary(run: Run, pass_name: str) -> str:
     def avx2_speed_up(case: Case) -> Optional[float]:
         return ratio(rate_of(cases[case], "simdnorm", "avx2"), rate_of(cases[case], "onednn", "avx2"))
 
-    header = ["", "threads", "shapes", f"{ours} / {rival}", "least (N × D)", f"{ours} / streaming copy, in memory",
+    header = ["", "threads", "shapes", f"{ours} / {rival}", "least (N × D)", f"{ours} / {NAMES[streaming]}, in memory",
               "least (N × D)", "AVX2 / AVX-512, in memory"]
     # In a run that held oneDNN to AVX2 the first ratio is this one.
     both_avx2 = not run.limited_to(pass_name) and any(avx2_speed_up(case) is not None for case in cases)
@@ -115,7 +117,7 @@ def every_shape(run: Run, pass_name: str) -> str:
     cases = run.passes[pass_name]
     contenders = in_order(run.contenders(pass_name))
     header = ["D", "N", "data in", "threads", *(run.title(pass_name, contender) for contender in contenders),
-              f"/ {run.rival_name(pass_name)}", "share of the copy limit"]
+              f"/ {run.rival_name(pass_name)}", f"share of the {PASSES[pass_name].plain} limit"]
     lines = []
     for case in sorted(cases, key=lambda case: (case.columns, case.rows, place(case.regime, REGIMES), case.threads)):
         rates = cases[case]

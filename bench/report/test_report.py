@@ -17,7 +17,7 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import report  # noqa: E402
-from results import Case, Contender, Run, copy_limit, read_errors, read_run  # noqa: E402
+from results import Case, Contender, Run, limit_of, read_errors, read_run  # noqa: E402
 
 HAVE_MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
 CONTEXT = {"cpu": "A CPU", "compiler": "GCC 12", "simdnorm_version": "0.1.0", "automatic_instruction_set": "avx512",
@@ -35,10 +35,11 @@ def setUpModule() -> None:
               file=sys.stderr)
 
 
-def row(case: Case, contender: str, gigabytes: float, instruction_set: str = "default", **others: Any) -> Json:
+def row(case: Case, contender: str, gigabytes: float, instruction_set: str = "default", pass_name: str = "forward",
+        **others: Any) -> Json:
     return {
-        "name": f"forward/{contender}/{instruction_set}/N:{case.rows}/D:{case.columns}", "run_type": "iteration",
-        "label": f"pass=forward contender={contender} set={instruction_set} regime={case.regime}",
+        "name": f"{pass_name}/{contender}/{instruction_set}/N:{case.rows}/D:{case.columns}", "run_type": "iteration",
+        "label": f"pass={pass_name} contender={contender} set={instruction_set} regime={case.regime}",
         "N": float(case.rows), "D": float(case.columns), "num_threads": float(case.threads),
         "bytes_per_second": gigabytes * 1e9, **others}
 
@@ -54,6 +55,16 @@ def results() -> Json:
              row(CACHE, "stream", 40, "avx512")]
     rows += [row(CALL, "simdnorm", 6, "avx512"), row(CALL, "libtorch", 2)]
     return {"context": dict(CONTEXT), "benchmarks": rows}
+
+
+def both_passes() -> Json:
+    """The same, and a backward pass over two of its shapes."""
+    rates = {MEMORY: (("simdnorm", 6), ("onednn", 8), ("libtorch", 4), ("triad", 20), ("stream_triad", 30)),
+             CACHE: (("simdnorm", 48), ("libtorch", 16), ("triad", 96), ("stream_triad", 60))}
+    content = results()
+    content["benchmarks"] += [row(case, name, rate, "avx512" if name == "simdnorm" else "default", "backward")
+                              for case, found in rates.items() for name, rate in found]
+    return content
 
 
 def limited() -> Json:
@@ -181,6 +192,11 @@ class BadInput(Folder):
         content["benchmarks"][0]["label"] = "pass=forward contender=simdnorm set=avx512"
         self.expect(content, "'label'", "regime=")
 
+    def test_unknown_pass(self) -> None:
+        content = results()
+        content["benchmarks"][0]["label"] = "pass=sideways contender=simdnorm set=avx512 regime=L1"
+        self.expect(content, "'label'", "pass=sideways", "forward, backward")
+
     def test_wrong_values(self) -> None:
         for name, value in (("N", 1.5), ("D", "many"), ("bytes_per_second", 0), ("bytes_per_second", float("nan"))):
             content = results()
@@ -211,12 +227,21 @@ class Ratios(Folder):
         content["benchmarks"].append(row(other, "onednn", 1000))
         self.assertEqual(self.run_of(content).speed_up("forward", MEMORY), 2)
 
-    def test_copy_limit(self) -> None:
-        plain, streaming = Contender("copy", "avx"), Contender("stream", "avx")
-        rates = {plain: 3.0, streaming: 2.0}
-        self.assertEqual(copy_limit(CACHE, rates), 3)
-        self.assertEqual(copy_limit(MEMORY, rates), 2)
-        self.assertEqual(copy_limit(Case(1 << 24, 1, 1, "row"), rates), 3)
+    def test_limit(self) -> None:
+        rates = {Contender(name, "avx"): rate
+                 for name, rate in (("copy", 3.0), ("stream", 2.0), ("triad", 5.0), ("stream_triad", 4.0))}
+        for pass_name, plain, streaming in (("forward", 3, 2), ("backward", 5, 4)):
+            self.assertEqual(limit_of(pass_name, CACHE, rates), plain)
+            self.assertEqual(limit_of(pass_name, MEMORY, rates), streaming)
+            self.assertEqual(limit_of(pass_name, Case(1 << 24, 1, 1, "row"), rates), plain)
+            self.assertEqual(limit_of(pass_name, Case(2, 1 << 24, 1, "column"), rates), plain)
+
+    def test_passes_are_apart(self) -> None:
+        run = self.run_of(both_passes())
+        self.assertEqual(run.speed_up("forward", MEMORY), 2)
+        self.assertEqual(run.speed_up("backward", MEMORY), 0.75)
+        self.assertEqual(run.share_of_limit("forward", MEMORY), 0.8)
+        self.assertEqual(run.share_of_limit("backward", MEMORY), 0.2)
 
 
 class Tables(Folder):
@@ -237,7 +262,15 @@ class Tables(Folder):
         self.assertEqual(cells(table, "D below 256, in cache and memory", "1")[3], "8.00")
         self.assertEqual(cells(table, "data in L2, D = 384 to 5,120", "1")[3:6], ["0.75", "0.75 (85 × 768)", "–"])
         self.assertEqual(cells(table, "data in memory, D = 320 to 50,257", "1")[3], "2.00")
-        self.assertNotIn("one long row", table)
+        self.assertNotIn("long rows", table)
+
+    def test_long_rows_and_columns(self) -> None:
+        content = results()
+        for case, rate in ((Case(3000000, 2, 1, "row"), 4), (Case(2, 3000000, 1, "column"), 6)):
+            content["benchmarks"] += [row(case, "simdnorm", rate, "avx512"), row(case, "onednn", 2)]
+        table = self.markdown(content)
+        self.assertEqual(cells(table, "long rows", "1")[2:5], ["1", "2.00", "2.00 (2 × 3,000,000)"])
+        self.assertEqual(cells(table, "long columns", "1")[2:5], ["1", "3.00", "3.00 (3,000,000 × 2)"])
 
     def test_says_how_many_shapes_have_a_peer(self) -> None:
         content = results()
@@ -263,11 +296,17 @@ class Tables(Folder):
         self.assertNotIn("| libtorch | ", table.split("## Forward")[0])
 
     def test_a_section_for_each_pass(self) -> None:
-        content = results()
-        for line in list(content["benchmarks"]):
-            content["benchmarks"].append({**line, "label": line["label"].replace("forward", "backward")})
-        table = self.markdown(content)
-        self.assertLess(table.index("## Forward pass"), table.index("## Backward pass"))
+        forward, backward = self.markdown(both_passes()).split("## Backward pass")
+        self.assertIn("## Forward pass", forward)
+        self.assertIn("8 bytes an element", forward)
+        self.assertIn("12 bytes an element", backward)
+        self.assertEqual(cells(backward, "", "threads")[5], "AVX-512 / streaming triad, in memory")
+        self.assertEqual(cells(backward, "**every shape**", "1")[2:7],
+                         ["2", "1.50", "0.75 (16,384 × 1,024)", "0.20", "0.20 (16,384 × 1,024)"])
+        self.assertEqual(cells(backward, "D", "N")[4:],
+                         ["simdnorm AVX-512", "oneDNN", "libtorch", "triad", "streaming triad", "/ best peer",
+                          "share of the triad limit"])
+        self.assertEqual(cells(backward, "768", "85")[-2:], ["3.00", "0.50"])  # of the plain triad
 
     def test_avx2_beside_onednn_held_to_avx2(self) -> None:
         content = results()
@@ -329,14 +368,15 @@ class WithoutMatplotlib(Folder):
 @unittest.skipUnless(HAVE_MATPLOTLIB, "matplotlib is missing")
 class Plots(Folder):
     NAMES = ("throughput-forward-1-thread-memory", "throughput-forward-1-thread-L2", "speed-up-forward-1-thread",
-             "speed-up-forward-2-threads", "run2-throughput-forward-1-thread-memory", "run2-speed-up-forward-1-thread",
+             "speed-up-forward-2-threads", "throughput-backward-1-thread-memory", "throughput-backward-1-thread-L2",
+             "speed-up-backward-1-thread", "run2-throughput-forward-1-thread-memory", "run2-speed-up-forward-1-thread",
              "error-768-columns")
 
     def files(self) -> dict[str, bytes]:
         errors = [{"contender": name, "offset": offset, "columns": 768, "max_abs_error": error}
                   for name, offset, error in (("simdnorm", 0, 1e-7), ("simdnorm", 1e4, 3e-7), ("onednn", 1e4, 1e-2),
                                               ("libtorch", 1e4, 0), ("ggml", 1e4, None))]
-        status = self.report(self.save(results()), self.save(limited(), "limited.json"),
+        status = self.report(self.save(both_passes()), self.save(limited(), "limited.json"),
                              "--errors", self.save({"errors": errors}, "errors.json"))
         self.assertEqual(status, (0, ""))
         return {path.name: path.read_bytes() for path in self.out.iterdir()}
@@ -358,6 +398,9 @@ class Plots(Folder):
                 words = [text for element in ElementTree.fromstring(content).iter() if (text := element.text or "")]
                 self.assertTrue(any("1 thread" in word or "2 threads" in word or "Error" in word for word in words))
         self.assertIn(b">streaming copy<", files["throughput-forward-1-thread-memory-light.svg"])
+        self.assertIn(b">streaming triad<", files["throughput-backward-1-thread-memory-dark.svg"])
+        self.assertIn(b">triad<", files["throughput-backward-1-thread-L2-light.svg"])
+        self.assertIn(b">0.75<", files["speed-up-backward-1-thread-light.svg"])
         self.assertIn(b">8.00<", files["speed-up-forward-1-thread-dark.svg"])
         self.assertIn(b">NaN<", files["error-768-columns-light.svg"])
 

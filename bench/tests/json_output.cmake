@@ -2,7 +2,7 @@
 cmake_minimum_required(VERSION 3.25)
 
 execute_process(COMMAND ${BENCHMARK} --smoke --benchmark_format=json --benchmark_repetitions=2
-    "--benchmark_filter=/D:(33|20000)/"
+    "--benchmark_filter=/D:(33|20000)/threads:1/"
   RESULT_VARIABLE result
   OUTPUT_VARIABLE json
   ERROR_VARIABLE errors)
@@ -29,10 +29,15 @@ foreach(index RANGE ${last})
     string(JSON ignored GET "${json}" benchmarks ${index} ${key})
   endforeach()
   string(JSON label GET "${json}" benchmarks ${index} label)
-  if(NOT label MATCHES "^pass=forward contender=[a-z]+ set=[a-z0-9]+ regime=(call|L1|L2|L3|memory|row)$")
+  if(NOT label MATCHES "^pass=(forward|backward) contender=[a-z_]+ set=[a-z0-9]+ regime=(call|L1|L2|L3|memory|row|column)$")
     message(FATAL_ERROR "Not a label: ${label}")
   endif()
+  list(APPEND passes ${CMAKE_MATCH_1})
   if(label MATCHES "contender=(onednn|libtorch|onnxruntime|ggml) ")
     string(JSON ignored GET "${json}" context ${CMAKE_MATCH_1}_version)
   endif()
 endforeach()
+list(REMOVE_DUPLICATES passes)
+if(NOT "forward" IN_LIST passes OR NOT "backward" IN_LIST passes)
+  message(FATAL_ERROR "Not both passes: ${passes}")
+endif()
