@@ -45,23 +45,65 @@ struct Wanted {
     bool dbeta = true;
 };
 
-// dy and dx have the stride and the place that the layout has for y.
+// Rows with gaps between them, which hold canaries.
+class Rows {
+  public:
+    // A stride of 0 is that of `columns`.
+    Rows(std::size_t rows, std::size_t columns, std::size_t stride, std::size_t offset)
+        : rows_(rows), columns_(columns), stride_(stride == 0 ? columns : stride),
+          buffer_(rows == 0 ? 0 : (rows - 1) * stride_ + columns, offset) {}
+
+    Rows(const std::vector<float> &values, std::size_t rows, std::size_t columns, std::size_t stride,
+         std::size_t offset)
+        : Rows(rows, columns, stride, offset) {
+        for (std::size_t row = 0; row < rows; ++row) {
+            std::copy_n(values.data() + row * columns, columns, buffer_.data() + row * stride_);
+        }
+    }
+
+    float *data() { return buffer_.data(); }
+
+    std::vector<float> values() const {
+        std::vector<float> values;
+        values.reserve(rows_ * columns_);
+        for (std::size_t row = 0; row < rows_; ++row) {
+            const float *first = buffer_.data() + row * stride_;
+            values.insert(values.end(), first, first + columns_);
+        }
+        return values;
+    }
+
+    bool gaps_and_margins_untouched() const {
+        for (std::size_t row = 0; row + 1 < rows_; ++row) {
+            const float *first = buffer_.data() + row * stride_;
+            if (!all_canaries(first + columns_, first + stride_)) {
+                return false;
+            }
+        }
+        return buffer_.margins_untouched();
+    }
+
+  private:
+    std::size_t rows_;
+    std::size_t columns_;
+    std::size_t stride_;
+    Buffer buffer_;
+};
+
+// dy has the stride and the place that the layout has for y; dx, where it is not dy, the stride of x and the place of
+// beta.
 inline Gradients layer_norm_backward(const Backward &problem, const Layout &layout = {}, const Wanted &wanted = {}) {
     const std::size_t rows = problem.forward.rows;
     const std::size_t columns = problem.forward.columns;
-    const std::size_t x_stride = std::max(layout.x_stride, columns);
-    const std::size_t dy_stride = std::max(layout.y_stride, columns);
-    const auto extent = [&](std::size_t stride) { return rows == 0 ? 0 : (rows - 1) * stride + columns; };
-    Buffer x(extent(x_stride), layout.x_offset);
-    Buffer dy(extent(dy_stride), layout.y_offset);
-    Buffer apart(extent(dy_stride), layout.y_offset);
-    Buffer dgamma(wanted.dgamma ? columns : 0);
-    Buffer dbeta(wanted.dbeta ? columns : 0);
-    for (std::size_t row = 0; row < rows; ++row) {
-        std::copy_n(problem.forward.x.data() + row * columns, columns, x.data() + row * x_stride);
-        std::copy_n(problem.dy.data() + row * columns, columns, dy.data() + row * dy_stride);
-    }
-    float *dx = layout.in_place ? dy.data() : apart.data();
+    Rows dy(problem.dy, rows, columns, layout.y_stride, layout.y_offset);
+    Rows x(problem.forward.x, rows, columns, layout.x_stride, layout.x_offset);
+    Rows apart(layout.in_place || !wanted.dx ? 0 : rows, columns, layout.x_stride, layout.beta_offset);
+    Rows gamma(problem.forward.gamma, problem.forward.gamma.empty() ? 0 : 1, columns, 0, layout.gamma_offset);
+    Rows mean(problem.kept.mean, 1, rows, 0, 0);
+    Rows rstd(problem.kept.rstd, 1, rows, 0, 0);
+    Rows dgamma(wanted.dgamma ? 1 : 0, columns, 0, 0);
+    Rows dbeta(wanted.dbeta ? 1 : 0, columns, 0, 0);
+    Rows &dx = layout.in_place ? dy : apart;
 
     simdnorm_layer_norm_backward_args args = {};
     args.rows = rows;
@@ -70,29 +112,27 @@ inline Gradients layer_norm_backward(const Backward &problem, const Layout &layo
     args.dy_stride = layout.y_stride;
     args.x = x.data();
     args.x_stride = layout.x_stride;
-    args.gamma = problem.forward.gamma.empty() ? nullptr : problem.forward.gamma.data();
-    args.mean = problem.kept.mean.data();
-    args.rstd = problem.kept.rstd.data();
-    args.dx = wanted.dx ? dx : nullptr;
-    args.dx_stride = layout.y_stride;
+    args.gamma = problem.forward.gamma.empty() ? nullptr : gamma.data();
+    args.mean = mean.data();
+    args.rstd = rstd.data();
+    args.dx = wanted.dx ? dx.data() : nullptr;
+    args.dx_stride = layout.in_place ? layout.y_stride : layout.x_stride;
     args.dgamma = wanted.dgamma ? dgamma.data() : nullptr;
     args.dbeta = wanted.dbeta ? dbeta.data() : nullptr;
     args.threads = layout.threads;
     args.store = layout.store;
     EXPECT_EQ(simdnorm_layer_norm_backward(&args), SIMDNORM_OK) << simdnorm_last_error();
 
-    for (const Buffer *buffer : {&x, &dy, &apart, &dgamma, &dbeta}) {
-        EXPECT_TRUE(buffer->margins_untouched()) << "written beside an argument: " << layout;
+    for (const Rows *argument : {&dy, &x, &apart, &gamma, &mean, &rstd, &dgamma, &dbeta}) {
+        EXPECT_TRUE(argument->gaps_and_margins_untouched()) << "written beside an argument: " << layout;
     }
-    Gradients result;
-    for (std::size_t row = 0; wanted.dx && row < rows; ++row) {
-        const float *first = dx + row * dy_stride;
-        result.dx.insert(result.dx.end(), first, first + columns);
-        EXPECT_TRUE(row + 1 == rows || all_canaries(first + columns, first + dy_stride)) << "written after row " << row;
+    EXPECT_TRUE(&dx == &dy || same_bits("dy", dy.values(), problem.dy)) << "an input changed: " << layout;
+    for (const auto &[name, now, before] :
+         {std::tuple("x", &x, &problem.forward.x), std::tuple("gamma", &gamma, &problem.forward.gamma),
+          std::tuple("mean", &mean, &problem.kept.mean), std::tuple("rstd", &rstd, &problem.kept.rstd)}) {
+        EXPECT_TRUE(same_bits(name, now->values(), *before)) << "an input changed: " << layout;
     }
-    result.dgamma.assign(dgamma.data(), dgamma.data() + dgamma.size());
-    result.dbeta.assign(dbeta.data(), dbeta.data() + dbeta.size());
-    return result;
+    return {wanted.dx ? dx.values() : std::vector<float>(), dgamma.values(), dbeta.values()};
 }
 
 // Where both have them.
