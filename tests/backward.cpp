@@ -1,6 +1,6 @@
 // The backward pass: every output against long double from x itself and against finite differences, within the bounds
 // of the header; the same bits whatever the set, the threads and the layout; corner cases.
-#include "buffer.hpp"
+#include "backward_call.hpp"
 #include "call.hpp"
 #include "families.hpp"
 #include "instruction_sets.hpp"
@@ -17,92 +17,6 @@
 
 namespace simdnorm_test {
 namespace {
-
-// What is differentiated: the forward problem and dy, with what the forward pass keeps.
-struct Backward {
-    Problem forward;
-    std::vector<float> dy;
-    Result kept;
-
-    Backward(Problem problem, std::uint64_t seed) : forward(std::move(problem)) {
-        dy = normal_row(seed, forward.rows * forward.columns);
-        const UseInstructionSet scalar("scalar");
-        kept = layer_norm(forward);
-    }
-};
-
-struct Gradients {
-    std::vector<float> dx;
-    std::vector<float> dgamma;
-    std::vector<float> dbeta;
-};
-
-struct Wanted {
-    bool dx = true;
-    bool dgamma = true;
-    bool dbeta = true;
-};
-
-Gradients layer_norm_backward(const Backward &problem, const Layout &layout = {}, const Wanted &wanted = {}) {
-    const std::size_t rows = problem.forward.rows;
-    const std::size_t columns = problem.forward.columns;
-    const std::size_t x_stride = std::max(layout.x_stride, columns);
-    const std::size_t dy_stride = std::max(layout.y_stride, columns);
-    const auto extent = [&](std::size_t stride) { return rows == 0 ? 0 : (rows - 1) * stride + columns; };
-    Buffer x(extent(x_stride), layout.x_offset);
-    Buffer dy(extent(dy_stride), layout.y_offset);
-    Buffer apart(extent(dy_stride), layout.y_offset);
-    Buffer dgamma(wanted.dgamma ? columns : 0);
-    Buffer dbeta(wanted.dbeta ? columns : 0);
-    for (std::size_t row = 0; row < rows; ++row) {
-        std::copy_n(problem.forward.x.data() + row * columns, columns, x.data() + row * x_stride);
-        std::copy_n(problem.dy.data() + row * columns, columns, dy.data() + row * dy_stride);
-    }
-    float *dx = layout.in_place ? dy.data() : apart.data();
-
-    simdnorm_layer_norm_backward_args args = {};
-    args.rows = rows;
-    args.columns = columns;
-    args.dy = dy.data();
-    args.dy_stride = layout.y_stride;
-    args.x = x.data();
-    args.x_stride = layout.x_stride;
-    args.gamma = problem.forward.gamma.empty() ? nullptr : problem.forward.gamma.data();
-    args.mean = problem.kept.mean.data();
-    args.rstd = problem.kept.rstd.data();
-    args.dx = wanted.dx ? dx : nullptr;
-    args.dx_stride = layout.y_stride;
-    args.dgamma = wanted.dgamma ? dgamma.data() : nullptr;
-    args.dbeta = wanted.dbeta ? dbeta.data() : nullptr;
-    args.threads = layout.threads;
-    args.store = layout.store;
-    EXPECT_EQ(simdnorm_layer_norm_backward(&args), SIMDNORM_OK) << simdnorm_last_error();
-
-    for (const Buffer *buffer : {&x, &dy, &apart, &dgamma, &dbeta}) {
-        EXPECT_TRUE(buffer->margins_untouched()) << "written beside an argument: " << layout;
-    }
-    Gradients result;
-    for (std::size_t row = 0; wanted.dx && row < rows; ++row) {
-        const float *first = dx + row * dy_stride;
-        result.dx.insert(result.dx.end(), first, first + columns);
-        EXPECT_TRUE(row + 1 == rows || all_canaries(first + columns, first + dy_stride)) << "written after row " << row;
-    }
-    result.dgamma.assign(dgamma.data(), dgamma.data() + dgamma.size());
-    result.dbeta.assign(dbeta.data(), dbeta.data() + dbeta.size());
-    return result;
-}
-
-// Where both have them.
-testing::AssertionResult same_bits(const Gradients &actual, const Gradients &expected) {
-    for (const auto &[name, a, e] :
-         {std::tuple("dx", &actual.dx, &expected.dx), std::tuple("dgamma", &actual.dgamma, &expected.dgamma),
-          std::tuple("dbeta", &actual.dbeta, &expected.dbeta)}) {
-        if (auto same = simdnorm_test::same_bits(name, *a, *e); !a->empty() && !same) {
-            return same;
-        }
-    }
-    return testing::AssertionSuccess();
-}
 
 // The greatest errors, in units of u times what the bounds are multiples of; 2^-149 rstd, and 2^-149, are free.
 struct GradientErrors {

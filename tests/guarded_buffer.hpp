@@ -4,8 +4,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <stdexcept>
+#include <vector>
 
 namespace simdnorm_test {
 
@@ -46,6 +48,31 @@ class GuardedPages {
     std::size_t run_;
     std::size_t bytes_;
     float *memory_;
+};
+
+// Which end of an array lies at a forbidden page.
+enum class Flush { with_start, with_end };
+
+inline constexpr Flush both_ends[] = {Flush::with_start, Flush::with_end};
+
+// Room for one array of at most so many floats.
+class GuardedArray {
+  public:
+    explicit GuardedArray(std::size_t most_floats) : pages_(1, most_floats / page_floats() + 1) {}
+
+    float *place(std::size_t size, Flush flush) {
+        return flush == Flush::with_start ? pages_.start() : pages_.flush_with_end(size);
+    }
+
+    // NULL for an empty one.
+    float *place(const std::vector<float> &values, Flush flush) {
+        float *first = place(values.size(), flush);
+        std::copy(values.begin(), values.end(), first);
+        return values.empty() ? nullptr : first;
+    }
+
+  private:
+    GuardedPages pages_;
 };
 
 } // namespace simdnorm_test

@@ -2,6 +2,7 @@
 #include "instruction_sets.hpp"
 
 #include "call.hpp"
+#include "emulator.hpp"
 
 #include <simdnorm/simdnorm.h>
 
@@ -41,6 +42,15 @@ TEST(RequiredInstructionSets, AreUsable) {
         EXPECT_TRUE(is_usable(name)) << "SIMDNORM_REQUIRED_SETS names \"" << name
                                      << "\", which cannot be used on this machine by this build";
     }
+}
+
+// Whoever knows this machine says which set is picked where nobody asks for one.
+TEST(PickedInstructionSet, IsTheOneThatItMustBe) {
+    const char *expected = std::getenv("SIMDNORM_PICKED_SET");
+    if (expected == nullptr || *expected == '\0') {
+        GTEST_SKIP() << "SIMDNORM_PICKED_SET does not say";
+    }
+    EXPECT_STREQ(simdnorm_instruction_set(), expected);
 }
 
 // The library's list and the tests' list are one: every name in the library's message is known here.
@@ -150,8 +160,7 @@ struct Process {
     std::string warnings;
 
     explicit Process(const std::string &assignment, const std::string &argument = "") {
-        const std::string command =
-            "env " + assignment + " " SIMDNORM_TEST_EMULATOR "'" PRINT_INSTRUCTION_SET "' " + argument;
+        const std::string command = "env " + assignment + " " + emulator() + "'" PRINT_INSTRUCTION_SET "' " + argument;
         const Output out = run(command + " 2>/dev/null");
         EXPECT_EQ(out.exit_code, 0) << command;
         in_use = out.text.substr(0, out.text.find('\n'));

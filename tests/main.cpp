@@ -1,4 +1,5 @@
 // Runs the tests of one executable; a failing test is followed by the command that replays it.
+#include "emulator.hpp"
 #include "instruction_sets.hpp"
 #include "random.hpp"
 
@@ -17,7 +18,7 @@ class PrintReplay : public testing::EmptyTestEventListener {
     void OnTestEnd(const testing::TestInfo &test) override {
         if (test.result()->Failed()) {
             std::printf("replay: SIMDNORM_TEST_SEED=%llu %s%s --gtest_filter=%s.%s\n",
-                        static_cast<unsigned long long>(simdnorm_test::base_seed()), SIMDNORM_TEST_EMULATOR,
+                        static_cast<unsigned long long>(simdnorm_test::base_seed()), simdnorm_test::emulator().c_str(),
                         program_.c_str(), test.test_suite_name(), test.name());
         }
     }

@@ -1,6 +1,9 @@
-// Nothing is read or written but the elements of the arguments: every argument between forbidden pages.
+// Nothing is read or written but the elements of the arguments, in both passes: every argument between forbidden pages.
+// tests/paths.cpp does the same for the ways that a plan takes with data in memory alone.
+#include "backward_call.hpp"
 #include "call.hpp"
 #include "guarded_buffer.hpp"
+#include "guarded_call.hpp"
 #include "instruction_sets.hpp"
 #include "shapes.hpp"
 
@@ -12,64 +15,6 @@
 
 namespace simdnorm_test {
 namespace {
-
-enum class Flush { with_start, with_end };
-
-// The arguments of a call, each between pages of its own.
-class GuardedCall {
-  public:
-    explicit GuardedCall(std::size_t largest_matrix, std::size_t longest_vector)
-        : x_(1, pages(largest_matrix)), y_(1, pages(largest_matrix)), gamma_(1, pages(longest_vector)),
-          beta_(1, pages(longest_vector)), mean_(1, pages(longest_vector)), rstd_(1, pages(longest_vector)) {}
-
-    Result layer_norm(const Problem &problem, const Layout &layout, Flush flush) {
-        const std::size_t size = problem.rows * problem.columns;
-        simdnorm_layer_norm_args args = {};
-        float *x = place(x_, size, flush);
-        std::copy(problem.x.begin(), problem.x.end(), x);
-        args.rows = problem.rows;
-        args.columns = problem.columns;
-        args.x = x;
-        args.gamma = place_input(gamma_, problem.gamma, flush);
-        args.beta = place_input(beta_, problem.beta, flush);
-        args.epsilon = problem.epsilon;
-        args.y = layout.in_place ? x : place(y_, size, flush);
-        args.mean = place(mean_, problem.rows, flush);
-        args.rstd = place(rstd_, problem.rows, flush);
-        args.threads = layout.threads;
-        args.store = layout.store;
-        if (simdnorm_layer_norm(&args) != SIMDNORM_OK) {
-            throw std::runtime_error(simdnorm_last_error());
-        }
-        return {{args.y, args.y + size}, {args.mean, args.mean + problem.rows}, {args.rstd, args.rstd + problem.rows}};
-    }
-
-  private:
-    static std::size_t pages(std::size_t floats) { return floats / page_floats() + 1; }
-
-    static float *place(GuardedPages &memory, std::size_t size, Flush flush) {
-        return flush == Flush::with_start ? memory.start() : memory.flush_with_end(size);
-    }
-
-    static const float *place_input(GuardedPages &memory, const std::vector<float> &values, Flush flush) {
-        float *first = place(memory, values.size(), flush);
-        std::copy(values.begin(), values.end(), first);
-        return values.empty() ? nullptr : first;
-    }
-
-    GuardedPages x_, y_, gamma_, beta_, mean_, rstd_;
-};
-
-constexpr Flush both_ends[] = {Flush::with_start, Flush::with_end};
-
-// Rows on every path of the library: ordinary, in double, not finite.
-Problem problem_on_every_path(std::uint64_t seed, std::size_t rows, std::size_t columns) {
-    Problem problem = mixed_problem(seed, rows, columns);
-    for (std::size_t row = 3; row < rows; row += 7) {
-        problem.x[row * columns + columns / 2] = infinity;
-    }
-    return problem;
-}
 
 class Memory : public OnInstructionSet {};
 
@@ -108,6 +53,35 @@ TEST_P(Memory, NothingBesideTheArgumentsIsTouchedWithoutGammaAndBeta) {
                 for (const Flush flush : both_ends) {
                     ASSERT_TRUE(same_bits(guarded.layer_norm(problem, {.store = store}, flush), expected))
                         << "D = " << d << ", store " << store;
+                }
+            }
+        }
+    }
+}
+
+// Both sides of the widths at which a plan or a kernel changes its way, above those that all have their turn.
+const std::vector<std::size_t> &thresholds() {
+    static const std::vector<std::size_t> columns = [] {
+        std::vector<std::size_t> all;
+        for (const std::size_t threshold : Sizes{512, 1024, 1152, 2048, 4096, 8192, 32768}) {
+            all.insert(all.end(), {threshold - 1, threshold, threshold + 1});
+        }
+        return all;
+    }();
+    return columns;
+}
+
+TEST_P(Memory, NothingBesideTheArgumentsIsTouchedAroundThresholds) {
+    GuardedCall guarded(9 * 32769, 32769);
+    for (const std::size_t d : thresholds()) {
+        for (const std::size_t rows : Sizes{1, 2, 3, 9}) {
+            const Problem problem = problem_on_every_path(seed_for("thresholds", d, rows), rows, d);
+            const Result expected = layer_norm(problem);
+            for (const int store : all_stores) {
+                for (const Flush flush : both_ends) {
+                    const Layout layout = {.in_place = (d + rows) % 4 == 0, .store = store};
+                    ASSERT_TRUE(same_bits(guarded.layer_norm(problem, layout, flush), expected))
+                        << rows << " x " << d << ", " << layout;
                 }
             }
         }
@@ -175,6 +149,111 @@ TEST_P(Memory, NothingBetweenTheRowsIsTouched) {
                     ASSERT_TRUE(same_bits(y + row * y_pages.stride(), expected.y.data() + row * d, d)) << "D = " << d;
                 }
             }
+        }
+    }
+}
+
+// Which outputs are wanted goes round, and so does the store.
+void expect_same_gradients(GuardedBackwardCall &guarded, const Backward &problem, int threads = 1) {
+    const std::size_t rows = problem.forward.rows;
+    const std::size_t d = problem.forward.columns;
+    const Gradients expected = layer_norm_backward(problem);
+    std::size_t turn = d + rows / 2;
+    for (const Flush flush : both_ends) {
+        for (const bool in_place : {false, true}) {
+            const Wanted wanted = {(turn & 1) == 0, (turn & 2) == 0, (turn & 4) == 0};
+            const Layout layout = {
+                .in_place = in_place, .threads = threads, .store = all_stores[turn % all_stores.size()]};
+            ASSERT_TRUE(same_bits(guarded.layer_norm_backward(problem, layout, wanted, flush), expected))
+                << rows << " x " << d << ", " << layout << ", outputs " << turn % 8;
+            turn += 3;
+        }
+    }
+}
+
+// Rows of every path, and gamma NULL every third time. Only what is finite has bits that the header settles.
+Backward backward_problem(std::size_t rows, std::size_t columns) {
+    const std::uint64_t seed = seed_for("backward memory", rows, columns);
+    Problem problem = mixed_problem(seed, rows, columns);
+    if ((rows + columns) % 3 == 0) {
+        problem.gamma.clear();
+    }
+    return Backward(std::move(problem), seed);
+}
+
+TEST_P(Memory, NothingBesideTheArgumentsOfTheBackwardPassIsTouched) {
+    GuardedBackwardCall guarded(20 * 420, 420);
+    for (std::size_t d = 1; d <= 420; ++d) {
+        for (const std::size_t rows : Sizes{1, 2, 3, 4, 7, 16, 20}) {
+            expect_same_gradients(guarded, backward_problem(rows, d));
+        }
+    }
+}
+
+TEST_P(Memory, NothingBesideTheArgumentsOfTheBackwardPassIsTouchedAroundThresholds) {
+    GuardedBackwardCall guarded(17 * 32769, 32769);
+    for (const std::size_t d : thresholds()) {
+        for (const std::size_t rows : Sizes{1, 3, d < 5000 ? 17U : 5U}) {
+            expect_same_gradients(guarded, backward_problem(rows, d));
+        }
+    }
+}
+
+TEST_P(Memory, NothingBesideManyRowsAndLongOnesIsTouchedByTheBackwardPass) {
+    GuardedBackwardCall guarded(300001, 300001);
+    for (const Shape &shape : {Shape{1, 300001}, Shape{2, 70001}, Shape{9, 33333}, Shape{130, 1030}, Shape{500, 300},
+                               Shape{2000, 33}, Shape{66000, 1}}) {
+        for (const int threads : {1, 3}) {
+            expect_same_gradients(guarded, backward_problem(shape.rows, shape.columns), threads);
+        }
+    }
+}
+
+// Each row of dy, x and dx on pages of its own.
+TEST_P(Memory, NothingBetweenTheRowsOfTheBackwardPassIsTouched) {
+    constexpr std::size_t rows = 9;
+    GuardedPages dy_pages(rows, 2), x_pages(rows, 2), dx_pages(rows, 2);
+    std::vector<std::size_t> lengths = some_columns();
+    for (std::size_t d = 1; d <= 420; ++d) {
+        lengths.push_back(d);
+    }
+    for (const std::size_t d : lengths) {
+        if (d > 2 * page_floats()) {
+            continue;
+        }
+        const Backward problem = backward_problem(rows, d);
+        const Gradients expected = layer_norm_backward(problem);
+        std::vector<float> dgamma(d), dbeta(d);
+        for (const Flush flush : both_ends) {
+            const auto place = [&](GuardedPages &pages) {
+                return flush == Flush::with_start ? pages.start() : pages.flush_with_end(d);
+            };
+            float *dy = place(dy_pages);
+            float *x = place(x_pages);
+            for (std::size_t row = 0; row < rows; ++row) {
+                std::copy_n(problem.dy.data() + row * d, d, dy + row * dy_pages.stride());
+                std::copy_n(problem.forward.x.data() + row * d, d, x + row * x_pages.stride());
+            }
+            simdnorm_layer_norm_backward_args args = {};
+            args.rows = rows;
+            args.columns = d;
+            args.dy = dy;
+            args.x = x;
+            args.gamma = problem.forward.gamma.empty() ? nullptr : problem.forward.gamma.data();
+            args.mean = problem.kept.mean.data();
+            args.rstd = problem.kept.rstd.data();
+            args.dx = place(dx_pages);
+            args.dy_stride = args.x_stride = args.dx_stride = dx_pages.stride();
+            args.dgamma = dgamma.data();
+            args.dbeta = dbeta.data();
+            args.threads = 1;
+            args.store = all_stores[d % all_stores.size()];
+            ASSERT_EQ(simdnorm_layer_norm_backward(&args), SIMDNORM_OK) << simdnorm_last_error();
+            for (std::size_t row = 0; row < rows; ++row) {
+                ASSERT_TRUE(same_bits(args.dx + row * dx_pages.stride(), expected.dx.data() + row * d, d))
+                    << "D = " << d;
+            }
+            ASSERT_TRUE(same_bits(Gradients{{}, dgamma, dbeta}, expected)) << "D = " << d;
         }
     }
 }

@@ -5,6 +5,7 @@
 #include "call.hpp"
 #include "execution_plan.hpp"
 #include "families.hpp"
+#include "guarded_call.hpp"
 #include "instruction_sets.hpp"
 #include "layer_norm.hpp"
 #include "shapes.hpp"
@@ -108,6 +109,38 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
                         expect_same_bits(problem, {.division = {.threads = 1, .shares_rows = false},
                                                    .grouping = grouping,
                                                    .traffic = traffic});
+                    }
+                }
+            }
+        }
+    }
+}
+
+// Every argument between forbidden pages.
+TEST_P(Paths, NothingBesideTheArgumentsIsTouched) {
+    std::vector<std::size_t> all_columns = {160,  191,  192,  193,  257,  300,  383,  384,  385,
+                                            511,  512,  513,  768,  1023, 1024, 1025, 1151, 1152,
+                                            1153, 2047, 2048, 2049, 4095, 4096, 4097, 8193};
+    for (std::size_t columns = 1; columns <= 130; ++columns) {
+        all_columns.push_back(columns);
+    }
+    GuardedCall guarded(9 * 8193, 8193);
+    for (const std::size_t columns : all_columns) {
+        for (const std::size_t rows : Sizes{1, 2, 3, 9}) {
+            const Problem problem = normal_problem(seed_for("guarded", rows, columns), rows, columns);
+            const Result expected = plainest(problem);
+            for (const Grouping grouping : all_groupings) {
+                for (const Traffic traffic : all_traffics) {
+                    const bool is_possible = (!is_overlapped(grouping) || columns <= simdnorm::statistics_block) &&
+                                             (traffic != Traffic::streamed || columns % 16 == 0);
+                    const ExecutionPlan plan = {
+                        .division = {.threads = 1, .shares_rows = false}, .grouping = grouping, .traffic = traffic};
+                    for (const Flush flush : both_ends) {
+                        const auto run = [&](const simdnorm_layer_norm_args &args) {
+                            simdnorm::layer_norm(args, plan);
+                        };
+                        ASSERT_TRUE(!is_possible || same_bits(guarded.layer_norm(problem, {}, flush, run), expected))
+                            << describe(problem, plan);
                     }
                 }
             }
