@@ -56,14 +56,10 @@ Grouping grouping_in_cache(std::size_t columns) {
                              : Grouping::pairs;
 }
 
-// Rows of a group of the backward pass. In cache many, as steps wait for each other; in memory so few that x and dy of
-// those under way stay in L1, and of the longest rows so few that they stay in L2. Measured on Zen 4, whose L1 has
-// 32 KiB and whose L2 1 MiB.
-std::size_t gradient_rows(std::size_t columns, Traffic traffic) {
-    if (traffic == Traffic::cached) {
-        return columns <= 4096 ? 8 : 2;
-    }
-    return columns <= 192 ? 4 : columns <= 384 ? 2 : 1;
+// As if the L1 had 32 KiB, for which thresholds were measured.
+double scaled_to_l1(std::size_t columns, std::size_t l1d) {
+    constexpr double measured_l1d = 32U << 10;
+    return static_cast<double>(columns) * measured_l1d / static_cast<double>(l1d);
 }
 
 } // namespace
@@ -71,14 +67,23 @@ std::size_t gradient_rows(std::size_t columns, Traffic traffic) {
 // What lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue behind the
 // streaming stores. Rows too long for that share at least gamma and beta, until a pair of them is too much for L2.
 Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
-    constexpr double measured_l1d = 32U << 10;
-    const double scaled = static_cast<double>(columns) * measured_l1d / static_cast<double>(l1d);
+    const double scaled = scaled_to_l1(columns, l1d);
     if (columns <= statistics_block && scaled <= 1024) {
         return scaled <= 128   ? Grouping::overlapped_eights
                : scaled <= 384 ? Grouping::overlapped_pairs
                                : Grouping::overlapped_rows;
     }
     return scaled <= 2048 || columns > 32768 ? Grouping::rows : Grouping::pairs;
+}
+
+// In cache many, as steps wait for each other, but of long rows so few that they stay in L2; in memory so few that x
+// and dy of those under way stay in L1. Measured on Zen 4.
+std::size_t gradient_rows(std::size_t columns, Traffic traffic, std::size_t l1d) {
+    if (traffic == Traffic::cached) {
+        return columns <= 4096 ? 8 : 2;
+    }
+    const double scaled = scaled_to_l1(columns, l1d);
+    return scaled <= 192 ? 4 : scaled <= 384 ? 2 : 1;
 }
 
 Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int threads) {
@@ -130,7 +135,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
         traffic = Traffic::cached;
     }
     return {rows_of_leaf, leaves, divide(args.rows, args.columns, leaves, args.threads),
-            gradient_rows(args.columns, traffic), traffic};
+            gradient_rows(args.columns, traffic, cache_sizes().l1d), traffic};
 }
 
 } // namespace simdnorm

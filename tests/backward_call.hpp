@@ -90,9 +90,15 @@ class Rows {
     Buffer buffer_;
 };
 
+inline simdnorm_status by_the_interface(const simdnorm_layer_norm_backward_args &args) {
+    return simdnorm_layer_norm_backward(&args);
+}
+
 // dy has the stride and the place that the layout has for y; dx, where it is not dy, the stride of x and the place of
 // beta.
-inline Gradients layer_norm_backward(const Backward &problem, const Layout &layout = {}, const Wanted &wanted = {}) {
+template <class Run = decltype(by_the_interface)>
+Gradients layer_norm_backward(const Backward &problem, const Layout &layout = {}, const Wanted &wanted = {},
+                              const Run &run = by_the_interface) {
     const std::size_t rows = problem.forward.rows;
     const std::size_t columns = problem.forward.columns;
     Rows dy(problem.dy, rows, columns, layout.y_stride, layout.y_offset);
@@ -121,7 +127,7 @@ inline Gradients layer_norm_backward(const Backward &problem, const Layout &layo
     args.dbeta = wanted.dbeta ? dbeta.data() : nullptr;
     args.threads = layout.threads;
     args.store = layout.store;
-    EXPECT_EQ(simdnorm_layer_norm_backward(&args), SIMDNORM_OK) << simdnorm_last_error();
+    EXPECT_EQ(run(args), SIMDNORM_OK) << simdnorm_last_error();
 
     for (const Rows *argument : {&dy, &x, &apart, &gamma, &mean, &rstd, &dgamma, &dbeta}) {
         EXPECT_TRUE(argument->gaps_and_margins_untouched()) << "written beside an argument: " << layout;

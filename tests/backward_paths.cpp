@@ -1,0 +1,168 @@
+// Which path a call of the backward pass takes, and that each gives the same bits as the scalar set's plainest one:
+// every size of group with every way to store dx, and rows shared by threads, on every set.
+#include "backward_call.hpp"
+#include "cache_sizes.hpp"
+#include "execution_plan.hpp"
+#include "families.hpp"
+#include "instruction_sets.hpp"
+#include "layer_norm.hpp"
+#include "shapes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace simdnorm_test {
+namespace {
+
+using simdnorm::BackwardPlan;
+using simdnorm::Division;
+using simdnorm::Traffic;
+
+constexpr Traffic all_traffics[] = {Traffic::cached, Traffic::fetched, Traffic::streamed, Traffic::packed};
+
+// The rest of a plan follows from the shape, and bits depend on it.
+struct Path {
+    std::size_t rows_of_group;
+    Traffic traffic;
+    Division division = {.threads = 1, .shares_rows = false};
+};
+
+std::string describe(const Backward &problem, const Path &path) {
+    return "groups of " + std::to_string(path.rows_of_group) + ", traffic " +
+           std::to_string(static_cast<int>(path.traffic)) + ", " + std::to_string(path.division.threads) + " threads" +
+           (path.division.shares_rows ? " that share rows" : "") + ", " + std::to_string(problem.forward.rows) + " x " +
+           std::to_string(problem.forward.columns);
+}
+
+Gradients by_path(const Backward &problem, const Layout &layout, const Path &path) {
+    return layer_norm_backward(problem, layout, {}, [&](const simdnorm_layer_norm_backward_args &args) {
+        BackwardPlan plan = simdnorm::plan_layer_norm_backward(args);
+        plan.division = path.division;
+        plan.rows_of_group = path.rows_of_group;
+        plan.traffic = path.traffic;
+        return simdnorm::layer_norm_backward(args, plan);
+    });
+}
+
+Gradients plainest(const Backward &problem) {
+    const UseInstructionSet scalar("scalar");
+    return by_path(problem, {}, {1, Traffic::cached});
+}
+
+// dx without gaps from the start of a line on, with gaps from anywhere, and over dy. Rows that fill whole lines may be
+// streamed.
+std::vector<Layout> layouts(std::size_t columns, Traffic traffic) {
+    const std::size_t whole_lines = (columns + 15) / 16 * 16;
+    if (traffic == Traffic::streamed) {
+        return columns % 16 != 0 ? std::vector<Layout>() : std::vector<Layout>({{}, {.x_stride = whole_lines + 16}});
+    }
+    return {{},
+            {.beta_offset = 5},
+            {.x_stride = columns + 3, .y_stride = columns + 7, .x_offset = 1, .y_offset = 11, .beta_offset = 3},
+            {.x_offset = 9, .y_offset = 2, .in_place = true}};
+}
+
+class BackwardPaths : public OnInstructionSet {
+  protected:
+    static void expect_same_bits(const Backward &problem, const Path &path) {
+        const Gradients expected = plainest(problem);
+        for (const Layout &layout : layouts(problem.forward.columns, path.traffic)) {
+            ASSERT_TRUE(same_bits(by_path(problem, layout, path), expected))
+                << describe(problem, path) << ", " << layout;
+        }
+    }
+};
+
+TEST_P(BackwardPaths, EveryGroupAndTraffic) {
+    for (const std::size_t columns : Sizes{1,   7,   16,  17,  31,  32,   33,   64,   96,   100,  127,
+                                           128, 129, 192, 300, 512, 1000, 1024, 1025, 4096, 4097, 8200}) {
+        for (const std::size_t rows : Sizes{1, 2, 7, 8, 16, 17, 41}) {
+            if (rows * columns > 70000) {
+                continue;
+            }
+            const std::uint64_t seed = seed_for("backward paths", rows, columns);
+            for (const Problem &forward : {mixed_problem(seed, rows, columns), normal_problem(seed, rows, columns)}) {
+                const Backward problem(forward, seed);
+                for (const std::size_t rows_of_group : Sizes{1, 2, 4, 8}) {
+                    for (const Traffic traffic : all_traffics) {
+                        expect_same_bits(problem, {rows_of_group, traffic});
+                    }
+                }
+            }
+        }
+    }
+}
+
+TEST_P(BackwardPaths, SharedRows) {
+    for (const Shape &shape : {Shape{2, 1}, Shape{1, 4097}, Shape{5, 12288}, Shape{19, 9001}}) {
+        const std::uint64_t seed = seed_for("shared", shape.rows, shape.columns);
+        for (const Problem &forward :
+             {mixed_problem(seed, shape.rows, shape.columns), normal_problem(seed, shape.rows, shape.columns)}) {
+            const Backward problem(forward, seed);
+            for (const int threads : {1, 2, 3, 8}) {
+                for (const std::size_t rows_of_group : Sizes{1, 2, 8}) {
+                    for (const Traffic traffic : all_traffics) {
+                        expect_same_bits(problem, {rows_of_group, traffic, {.threads = threads, .shares_rows = true}});
+                    }
+                }
+            }
+        }
+    }
+}
+
+SIMDNORM_ON_EVERY_INSTRUCTION_SET(BackwardPaths);
+
+// The plan looks at sizes and addresses alone: nothing here is ever read.
+BackwardPlan plan(Shape shape, int store = SIMDNORM_STORE_AUTO, bool in_place = false, std::size_t offset_of_dx = 0) {
+    alignas(64) static float memory[256];
+    simdnorm_layer_norm_backward_args args = {};
+    args.rows = shape.rows;
+    args.columns = shape.columns;
+    args.dx = memory + offset_of_dx;
+    args.dy = in_place ? args.dx : memory + 128;
+    args.threads = 1;
+    args.store = store;
+    return simdnorm::plan_layer_norm_backward(args);
+}
+
+// So many rows that they cannot lie in the caches.
+Shape in_memory(std::size_t columns) {
+    return {simdnorm::cache_sizes().last_level / columns, columns};
+}
+
+TEST(BackwardPlanning, GroupsRowsInCache) {
+    EXPECT_EQ(plan({8, 1}).rows_of_group, 8U);
+    EXPECT_EQ(plan({8, 4096}).rows_of_group, 8U);
+    EXPECT_EQ(plan({1, 4097}).rows_of_group, 2U);
+}
+
+TEST(BackwardPlanning, GroupsRowsInMemoryByWhatL1Holds) {
+    for (const std::size_t scale : Sizes{1, 2, 3}) {
+        const auto rows = [&](std::size_t columns) {
+            return simdnorm::gradient_rows(columns, Traffic::streamed, scale * (32U << 10));
+        };
+        EXPECT_EQ(rows(192 * scale), 4U);
+        EXPECT_EQ(rows(192 * scale + 1), 2U);
+        EXPECT_EQ(rows(384 * scale), 2U);
+        EXPECT_EQ(rows(384 * scale + 1), 1U);
+        EXPECT_EQ(rows(1000000), 1U);
+    }
+}
+
+TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
+    EXPECT_EQ(plan({100, 64}).traffic, Traffic::cached);
+    EXPECT_EQ(plan(in_memory(64)).traffic, Traffic::streamed);
+    EXPECT_EQ(plan(in_memory(65)).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(33)).traffic, Traffic::cached);
+    EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, false, 1).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, true).traffic, Traffic::fetched);
+    EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);
+    EXPECT_EQ(plan({2, 64}, SIMDNORM_STORE_STREAMING).traffic, Traffic::streamed);
+    EXPECT_EQ(plan({2, 33}, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
+}
+
+} // namespace
+} // namespace simdnorm_test
