@@ -15,6 +15,8 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
 namespace simdnorm {
 namespace {
@@ -27,7 +29,6 @@ class Difference {
         : mean_(V::broadcast(group.mean[r])), factor_(V::broadcast(group.rstd[r])) {}
 
     [[gnu::always_inline]] typename V::Floats of(typename V::Floats x) const { return x - mean_; }
-    [[gnu::always_inline]] Quad<V, 1> of(const Quad<V, 1> &x) const { return x - mean_; }
     template <std::size_t vectors>
     [[gnu::always_inline]] Quad<V, vectors> of(const Quad<V, vectors> &x) const {
         return x - mean_;
@@ -71,13 +72,13 @@ class ScaledDifference {
     typename V::Floats factor_;
 };
 
-// Calls use(difference) with a constant of the type that the group's differences take.
+// Calls use(type) with the type of the group's differences.
 template <class V, class Use>
 [[gnu::always_inline]] inline void with_difference(const GradientGroup &group, const Use &use) {
     if (group.scaled) [[unlikely]] {
-        use(static_cast<ScaledDifference<V> *>(nullptr));
+        use(std::type_identity<ScaledDifference<V>>());
     } else {
-        use(static_cast<Difference<V> *>(nullptr));
+        use(std::type_identity<Difference<V>>());
     }
 }
 
@@ -94,12 +95,12 @@ struct GradientTerms {
 };
 
 // One row from some column on: what add_chunks adds up.
-template <class V, class D>
+template <class V, class Delta>
 struct GradientRow {
     const float *x;
     const float *dy;
     const float *gamma;
-    D difference;
+    Delta difference;
 
     [[gnu::always_inline]] GradientRow(const GradientRows &range, const GradientGroup &group, std::size_t r,
                                        std::size_t column)
@@ -188,8 +189,8 @@ struct LastVectors {
     }
 };
 
-template <class V, class D, std::size_t vectors>
-[[gnu::always_inline]] inline GradientLanes<V> sum_short_row(const GradientRow<V, D> &row,
+template <class V, class Delta, std::size_t vectors>
+[[gnu::always_inline]] inline GradientLanes<V> sum_short_row(const GradientRow<V, Delta> &row,
                                                              const LastVectors<V, vectors> &last) {
     GradientFloats<V> chunk;
     for (std::size_t g = 0; g < groups<V>; ++g) {
@@ -210,14 +211,14 @@ template <class V>
     return {sums[0][0], sums[1][0], sums[2][0]};
 }
 
-template <class V, class D>
+template <class V, class Delta>
 [[gnu::noinline]] GradientSums sum_long_block(const GradientRows &range, const GradientGroup &group, std::size_t r,
                                               std::size_t begin, std::size_t end) {
     GradientEights<V> sums;
     GradientFloats<V> chunk;
     for (; begin < end; begin += normalize_block) { // there are no more ones to stand for a gamma left out
         add_chunks<V>(
-            GradientRow<V, D>(range, group, r, begin), smaller(end - begin, normalize_block),
+            GradientRow<V, Delta>(range, group, r, begin), smaller(end - begin, normalize_block),
             [&](auto g, const GradientTerms<V> &terms) __attribute__((always_inline)) {
                 chunk.put(g, terms);
                 if (g + 1 == groups<V>) {
@@ -228,16 +229,17 @@ template <class V, class D>
     return add_up(sums.fold());
 }
 
-template <class V, class D>
+template <class V, class Delta>
 [[gnu::always_inline]] inline GradientSums sum_block(const GradientRows &range, const GradientGroup &group,
                                                      std::size_t r, std::size_t block) {
     if (range.columns <= quad_columns) {
         return with_vectors(range.columns, [&](auto vectors) {
-            return add_up(sum_short_row(GradientRow<V, D>(range, group, r, 0), LastVectors<V, vectors>(range.columns)));
+            return add_up(
+                sum_short_row(GradientRow<V, Delta>(range, group, r, 0), LastVectors<V, vectors>(range.columns)));
         });
     }
     const std::size_t begin = block * statistics_block;
-    return sum_long_block<V, D>(range, group, r, begin, smaller(range.columns, begin + statistics_block));
+    return sum_long_block<V, Delta>(range, group, r, begin, smaller(range.columns, begin + statistics_block));
 }
 
 // The sums of the rows of a group.
@@ -438,7 +440,7 @@ template <class V>
 }
 
 // Some columns of `rows` rows of a group: what is done with each vector of them.
-template <class V, class D, std::size_t rows>
+template <class V, class Delta, std::size_t rows>
 class GradientWriter {
   public:
     // Of the group, the rows from `first` on; columns from `column` on.
@@ -493,7 +495,7 @@ class GradientWriter {
                                                                                         range.dy_stride +
                                                                                     column...},
           dx_{range.dx + (group.first + first + r) * range.dx_stride + column...}, x_ahead_(ahead * range.x_stride),
-          dy_ahead_(ahead * range.dy_stride), difference_{D(group, first + r)...},
+          dy_ahead_(ahead * range.dy_stride), difference_{Delta(group, first + r)...},
           rstd_{V::broadcast(group.rstd[first + r])...}, shift_{V::broadcast(group.shift[first + r])...},
           mean_gradient_{V::broadcast(group.mean_gradient[first + r])...}, mean_product_{V::broadcast(
                                                                                group.mean_product[first + r])...} {}
@@ -503,7 +505,7 @@ class GradientWriter {
     float *dx_[rows];
     std::size_t x_ahead_;
     std::size_t dy_ahead_;
-    D difference_[rows];
+    Delta difference_[rows];
     typename V::Floats rstd_[rows];
     typename V::Floats shift_[rows];
     typename V::Floats mean_gradient_[rows];
@@ -548,11 +550,11 @@ struct GradientOutput<V, Traffic::packed> {
 
 // The columns from `begin` on, no more than normalize_block of them, of `rows` rows of a group. `ahead`: how many rows
 // further lies what will be wanted next.
-template <class V, class D, bool writes_dx, Traffic traffic, std::size_t rows>
+template <class V, class Delta, bool writes_dx, Traffic traffic, std::size_t rows>
 [[gnu::always_inline]] inline void
 write_columns(const GradientRows &range, const GradientGroup &group, std::size_t first, std::size_t begin,
               std::size_t columns, std::size_t ahead, const ColumnSums &sums, GradientOutput<V, traffic> &output) {
-    const GradientWriter<V, D, rows> writer(range, group, first, begin, ahead);
+    const GradientWriter<V, Delta, rows> writer(range, group, first, begin, ahead);
     GradientOutput<V, traffic> out = output; // a copy that stores to dx cannot seem to change
     const float *gamma = range.gamma != nullptr ? range.gamma + begin : ones.of_columns;
     float *dgamma = sums.batch_dgamma + begin;
@@ -586,7 +588,7 @@ write_columns(const GradientRows &range, const GradientGroup &group, std::size_t
 }
 
 // Columns [begin, end) of `rows` rows of a group.
-template <class V, class D, bool writes_dx, Traffic traffic, std::size_t rows>
+template <class V, class Delta, bool writes_dx, Traffic traffic, std::size_t rows>
 [[gnu::noinline]] void write_rows(const GradientRows &range, const GradientGroup &group, std::size_t first,
                                   std::size_t begin, std::size_t end, std::size_t ahead, const ColumnSums &sums,
                                   GradientOutput<V, traffic> &output) {
@@ -594,22 +596,22 @@ template <class V, class D, bool writes_dx, Traffic traffic, std::size_t rows>
         output.go_on_at(range.dx + (group.first + first) * range.dx_stride + begin);
     }
     for (; begin < end; begin += normalize_block) {
-        write_columns<V, D, writes_dx, traffic, rows>(range, group, first, begin, smaller(end - begin, normalize_block),
-                                                      ahead, sums, output);
+        write_columns<V, Delta, writes_dx, traffic, rows>(range, group, first, begin,
+                                                          smaller(end - begin, normalize_block), ahead, sums, output);
     }
 }
 
-template <class V, class D, bool writes_dx, Traffic traffic>
+template <class V, class Delta, bool writes_dx, Traffic traffic>
 [[gnu::always_inline]] inline void write_group(const GradientRows &range, const GradientGroup &group, std::size_t begin,
                                                std::size_t end, std::size_t ahead, const ColumnSums &sums,
                                                GradientOutput<V, traffic> &output) {
     constexpr std::size_t pass = GradientOutput<V, traffic>::rows_per_pass;
     std::size_t r = 0;
     for (; pass > 1 && group.rows - r >= pass; r += pass) {
-        write_rows<V, D, writes_dx, traffic, pass>(range, group, r, begin, end, ahead, sums, output);
+        write_rows<V, Delta, writes_dx, traffic, pass>(range, group, r, begin, end, ahead, sums, output);
     }
     for (; r < group.rows; ++r) {
-        write_rows<V, D, writes_dx, traffic, 1>(range, group, r, begin, end, ahead, sums, output);
+        write_rows<V, Delta, writes_dx, traffic, 1>(range, group, r, begin, end, ahead, sums, output);
     }
 }
 
@@ -631,8 +633,8 @@ template <class V, Traffic traffic>
                                                    const ColumnSums &sums, GradientOutput<V, traffic> &output) {
     GradientOutput<V, Traffic::cached> plain(nullptr);
     if (range.dx == nullptr) {
-        with_difference<V>(group, [&](auto *of) {
-            write_group<V, std::remove_pointer_t<decltype(of)>, false>(range, group, begin, end, 0, sums, plain);
+        with_difference<V>(group, [&](auto difference) {
+            write_group<V, typename decltype(difference)::type, false>(range, group, begin, end, 0, sums, plain);
         });
     } else if (group.scaled) [[unlikely]] {
         write_group<V, ScaledDifference<V>, true>(range, group, begin, end, 0, sums, plain);
@@ -683,11 +685,11 @@ GradientGroup start_group(const GradientRows &range, std::size_t first, std::siz
 
 template <class V>
 void sum_blocks(const GradientRows &range, const GradientGroup &group, BlockRange blocks, GradientSums *sums) {
-    with_difference<V>(group, [&](auto *of) {
+    with_difference<V>(group, [&](auto difference) {
         for (std::size_t r = 0; r < group.rows; ++r) {
             for (std::size_t block = blocks.first; block < blocks.first + blocks.count; ++block) {
                 sums[r * blocks_of(range.columns) + block] =
-                    sum_block<V, std::remove_pointer_t<decltype(of)>>(range, group, r, block);
+                    sum_block<V, typename decltype(difference)::type>(range, group, r, block);
             }
         }
     });
