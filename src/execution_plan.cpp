@@ -40,7 +40,11 @@ Traffic choose_traffic(const Transfer &transfer) {
     const auto fills_lines = [](std::uintptr_t floats) { return floats % cache_line_floats == 0; };
     const bool rows_fill_lines = fills_lines(transfer.columns) && fills_lines(transfer.output_stride) &&
                                  fills_lines(reinterpret_cast<std::uintptr_t>(transfer.output) / sizeof(float));
-    return rows_fill_lines ? Traffic::streamed : Traffic::packed;
+    // A shorter row is done in less time than it takes to hold back what does not fill a line.
+    constexpr std::size_t least_packed = 64;
+    return rows_fill_lines                                                                  ? Traffic::streamed
+           : transfer.store == SIMDNORM_STORE_STREAMING || transfer.columns >= least_packed ? Traffic::packed
+                                                                                            : Traffic::cached;
 }
 
 double present(const float *array) {
@@ -83,7 +87,7 @@ std::size_t gradient_rows(std::size_t columns, Traffic traffic, std::size_t l1d)
         return columns <= 4096 ? 8 : 2;
     }
     const double scaled = scaled_to_l1(columns, l1d);
-    return scaled <= 192 ? 4 : scaled <= 384 ? 2 : 1;
+    return scaled <= 192 ? 4 : scaled <= 640 ? 2 : 1;
 }
 
 Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int threads) {
@@ -121,19 +125,14 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
     const std::size_t batches = std::max<std::size_t>(4, elements_of_leaf / args.columns / rows_of_batch);
     const std::size_t rows_of_leaf = batches * rows_of_batch;
     const std::size_t leaves = (args.rows + rows_of_leaf - 1) / rows_of_leaf;
-    Traffic traffic = choose_traffic({.matrices = 2 + present(args.dx),
-                                      .vectors = present(args.gamma),
-                                      .rows = args.rows,
-                                      .columns = args.columns,
-                                      .output = args.dx,
-                                      .output_stride = args.dx_stride,
-                                      .in_place = args.dx == args.dy || args.dx == nullptr,
-                                      .store = args.store});
-    // So short a row is done in less time than it takes to hold back what does not fill a line.
-    constexpr std::size_t least_packed = 64;
-    if (args.store == SIMDNORM_STORE_AUTO && traffic == Traffic::packed && args.columns < least_packed) {
-        traffic = Traffic::cached;
-    }
+    const Traffic traffic = choose_traffic({.matrices = 2 + present(args.dx),
+                                            .vectors = present(args.gamma),
+                                            .rows = args.rows,
+                                            .columns = args.columns,
+                                            .output = args.dx,
+                                            .output_stride = args.dx_stride,
+                                            .in_place = args.dx == args.dy || args.dx == nullptr,
+                                            .store = args.store});
     return {rows_of_leaf, leaves, divide(args.rows, args.columns, leaves, args.threads),
             gradient_rows(args.columns, traffic, cache_sizes().l1d), traffic};
 }

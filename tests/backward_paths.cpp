@@ -146,8 +146,8 @@ TEST(BackwardPlanning, GroupsRowsInMemoryByWhatL1Holds) {
         };
         EXPECT_EQ(rows(192 * scale), 4U);
         EXPECT_EQ(rows(192 * scale + 1), 2U);
-        EXPECT_EQ(rows(384 * scale), 2U);
-        EXPECT_EQ(rows(384 * scale + 1), 1U);
+        EXPECT_EQ(rows(640 * scale), 2U);
+        EXPECT_EQ(rows(640 * scale + 1), 1U);
         EXPECT_EQ(rows(1000000), 1U);
     }
 }

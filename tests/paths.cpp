@@ -240,6 +240,8 @@ TEST(Plan, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(plan({100, 64}).traffic, Traffic::cached);
     EXPECT_EQ(plan(in_memory(64)).traffic, Traffic::streamed);
     EXPECT_EQ(plan(in_memory(65)).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(63)).traffic, Traffic::cached);
+    EXPECT_EQ(plan(in_memory(63), 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_AUTO, 4).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);
     EXPECT_EQ(plan({100, 64}, 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::streamed);

@@ -439,6 +439,11 @@ template <class V>
     group.scaled = true;
 }
 
+// Where dx of a row is, from some column on; nowhere if it is not wanted.
+[[gnu::always_inline]] inline float *dx_at(const GradientRows &range, std::size_t row, std::size_t column) {
+    return range.dx != nullptr ? range.dx + row * range.dx_stride + column : nullptr;
+}
+
 // Some columns of `rows` rows of a group: what is done with each vector of them.
 template <class V, class Delta, std::size_t rows>
 class GradientWriter {
@@ -490,12 +495,11 @@ class GradientWriter {
     [[gnu::always_inline]] GradientWriter(std::index_sequence<r...>, const GradientRows &range,
                                           const GradientGroup &group, std::size_t first, std::size_t column,
                                           std::size_t ahead)
-        : x_{range.x + (group.first + first + r) * range.x_stride + column...}, dy_{range.dy +
-                                                                                    (group.first + first + r) *
-                                                                                        range.dy_stride +
-                                                                                    column...},
-          dx_{range.dx + (group.first + first + r) * range.dx_stride + column...}, x_ahead_(ahead * range.x_stride),
-          dy_ahead_(ahead * range.dy_stride), difference_{Delta(group, first + r)...},
+        : x_{range.x + (group.first + first + r) * range.x_stride + column...},
+          dy_{range.dy + (group.first + first + r) * range.dy_stride + column...}, dx_{dx_at(range,
+                                                                                             group.first + first + r,
+                                                                                             column)...},
+          x_ahead_(ahead * range.x_stride), dy_ahead_(ahead * range.dy_stride), difference_{Delta(group, first + r)...},
           rstd_{V::broadcast(group.rstd[first + r])...}, shift_{V::broadcast(group.shift[first + r])...},
           mean_gradient_{V::broadcast(group.mean_gradient[first + r])...}, mean_product_{V::broadcast(
                                                                                group.mean_product[first + r])...} {}
@@ -592,8 +596,8 @@ template <class V, class Delta, bool writes_dx, Traffic traffic, std::size_t row
 [[gnu::noinline]] void write_rows(const GradientRows &range, const GradientGroup &group, std::size_t first,
                                   std::size_t begin, std::size_t end, std::size_t ahead, const ColumnSums &sums,
                                   GradientOutput<V, traffic> &output) {
-    if (range.columns != range.dx_stride || end - begin < range.columns) {
-        output.go_on_at(range.dx + (group.first + first) * range.dx_stride + begin);
+    if (range.columns != range.dx_stride || end - begin != range.columns) {
+        output.go_on_at(dx_at(range, group.first + first, begin));
     }
     for (; begin < end; begin += normalize_block) {
         write_columns<V, Delta, writes_dx, traffic, rows>(range, group, first, begin,
@@ -638,7 +642,7 @@ template <class V, Traffic traffic>
         });
     } else if (group.scaled) [[unlikely]] {
         write_group<V, ScaledDifference<V>, true>(range, group, begin, end, 0, sums, plain);
-        output.go_on_at(range.dx + (group.first + group.rows) * range.dx_stride);
+        output.go_on_at(dx_at(range, group.first + group.rows, begin));
     } else {
         write_group<V, Difference<V>, true>(range, group, begin, end, ahead, sums, output);
     }
@@ -650,14 +654,14 @@ template <class V, Traffic traffic>
 }
 
 // x and dy are asked for so many elements before they are looked at first.
-constexpr std::size_t gradient_prefetch_lead = 4096;
+constexpr std::size_t gradient_prefetch_lead = 1024;
 
 template <class V, Traffic traffic>
 [[gnu::always_inline]] inline void backward_rows(const GradientRows &range, std::size_t first, std::size_t rows,
                                                  const ColumnSums &columns) {
     const double per_element = 1.0 / static_cast<double>(range.columns);
     const std::size_t ahead = range.rows_of_group + gradient_prefetch_lead / range.columns;
-    GradientOutput<V, traffic> output(range.dx + first * range.dx_stride);
+    GradientOutput<V, traffic> output(dx_at(range, first, 0));
     for (std::size_t row = first; row < first + rows; row += range.rows_of_group) {
         GradientGroup group;
         start(group, range, row, smaller(first + rows - row, range.rows_of_group));

@@ -354,11 +354,14 @@ void layer_norm_backward(const GradientRows &range, std::size_t first, std::size
 
 template <class V>
 void write_blocks(const GradientRows &range, const GradientGroup &group, BlockRange blocks, const ColumnSums &sums) {
+    if (blocks.count == 0) {
+        return; // more threads than blocks
+    }
     const std::size_t begin = blocks.first * statistics_block;
     const std::size_t end = smaller(range.columns, begin + blocks.count * statistics_block);
     const std::size_t ahead = group.first + 2 * group.rows <= range.rows ? group.rows : 0;
     with_traffic<V>(range.traffic, [&](auto traffic) {
-        GradientOutput<V, traffic> output(range.dx);
+        GradientOutput<V, traffic> output(dx_at(range, group.first, begin));
         write_gradients<V, traffic>(range, group, begin, end, ahead, sums, output);
         output.finish();
     });
