@@ -144,16 +144,16 @@ struct Scratch {
     // sums of the first.
     Memory<GradientSums, 16> blocks;
 
-    Scratch(const BackwardPlan &plan, std::size_t columns, bool needs_trees)
-        : Scratch(plan, columns, needs_trees,
+    Scratch(const BackwardPlan &plan, std::size_t columns, bool needs_trees, bool needs_batch)
+        : Scratch(plan, columns, needs_trees, needs_batch,
                   plan.division.shares_rows ? 1 : static_cast<std::size_t>(plan.division.threads)) {}
 
     bool exist() const { return nodes.exists() && trees.exists() && batch.exists() && blocks.exists(); }
 
   private:
-    Scratch(const BackwardPlan &plan, std::size_t columns, bool needs_trees, std::size_t parts)
+    Scratch(const BackwardPlan &plan, std::size_t columns, bool needs_trees, bool needs_batch, std::size_t parts)
         : nodes(parts, needs_trees ? doubles_of_tree(plan, columns, parts) : 0.0),
-          trees(parts, needs_trees ? 1.0 : 0.0), batch(parts, 2.0 * static_cast<double>(columns)),
+          trees(parts, needs_trees ? 1.0 : 0.0), batch(parts, needs_batch ? 2.0 * static_cast<double>(columns) : 0.0),
           blocks(2, plan.division.shares_rows ? static_cast<double>(plan.rows_of_group * blocks_of(columns)) : 0.0) {}
 
     static double doubles_of_tree(const BackwardPlan &plan, std::size_t columns, std::size_t parts) {
@@ -282,9 +282,10 @@ void write(float *to, const double *from, std::size_t columns) {
 simdnorm_status layer_norm_backward(const simdnorm_layer_norm_backward_args &args, const BackwardPlan &plan) {
     const DefaultFloatingPointEnvironment environment;
     const GradientRows rows = all_rows(args, plan);
-    // The sums of one batch are those of all rows.
+    // The sums of one batch are those of all rows, and go straight to where they are wanted.
     const bool needs_trees = rows.rows > rows_of_batch && (args.dgamma != nullptr || args.dbeta != nullptr);
-    const Scratch scratch(plan, rows.columns, needs_trees);
+    const bool needs_batch = needs_trees || args.dgamma == nullptr || args.dbeta == nullptr;
+    const Scratch scratch(plan, rows.columns, needs_trees, needs_batch);
     if (!scratch.exist()) {
         return fail(SIMDNORM_OUT_OF_MEMORY,
                     "simdnorm_layer_norm_backward: no memory for the sums of %zu columns on %d threads", rows.columns,

@@ -120,6 +120,29 @@ TEST_P(BackwardPass, ManyRowsWithinBounds) {
     }
 }
 
+// dy from the least size of which the header speaks to far above, against rows as narrow and as wide as single
+// precision takes.
+TEST_P(BackwardPass, GradientsOfAnySizeWithinBounds) {
+    for (const float spread : {0x1p-38F, 1.0F, 0x1p+38F}) {
+        for (const float size : {0x1p-79F, 0x1p-40F, 0x1p+60F}) {
+            Problem narrow = normal_problem(seed_for("size", 40), 5, 300);
+            for (float &x : narrow.x) {
+                x *= spread;
+            }
+            narrow.epsilon = 0.0;
+            narrow.gamma.clear();
+            Backward problem(narrow, 5);
+            for (float &dy : problem.dy) {
+                dy *= 2 * size;
+            }
+            const GradientErrors errors = judge(problem, layer_norm_backward(problem));
+            EXPECT_LE(errors.dx, bound) << spread << ", " << size;
+            EXPECT_LE(errors.dgamma, bound) << spread << ", " << size;
+            EXPECT_LE(errors.dbeta, bound) << spread << ", " << size;
+        }
+    }
+}
+
 TEST_P(BackwardPass, FiniteDifferencesAgree) {
     constexpr std::size_t rows = 3;
     constexpr std::size_t columns = 40;

@@ -137,11 +137,12 @@ typedef struct simdnorm_layer_norm_backward_args {
  * Accuracy, where rstd is what simdnorm_layer_norm gave, with u = 2^-24, w = max(1, |v|) and means over the row:
  *
  *     |computed dx - dx|         <= 16 u rstd (|g| + mean(|g|) + w mean(|g| w)) + 2^-149
- *     |computed dgamma - dgamma| <= 16 u sum over the rows(|dy| w)
- *     |computed dbeta - dbeta|   <= 16 u sum over the rows(|dy|)
+ *     |computed dgamma - dgamma| <= 16 u sum over the rows(|dy| w) + 2^-149
+ *     |computed dbeta - dbeta|   <= 16 u sum over the rows(|dy|) + 2^-149
  *
- * The last is proven; the first two are tested, and hold by a factor of four on all that was tried, where the proof
- * gives 57 u and 35 u (docs/numerics.md).
+ * as long as no product of floats underflows: where mean(|g|) of each row and mean(|dy|) of each column are 0 or at
+ * least 2^-80. The last is proven; the first two are tested, and hold by a factor of four on all that was tried, where
+ * the proof gives 57 u and 35 u (docs/numerics.md).
  *
  * The bits of all outputs are the same on every instruction set, with any number of threads, stride and alignment, in
  * place or not, and whichever outputs are asked for. Sums over rows go on in double after 16 additions.
@@ -153,8 +154,8 @@ typedef struct simdnorm_layer_norm_backward_args {
  *   - a dy that is not finite spoils its row of dx, and its column of dgamma and dbeta.
  *   - an x, mean or rstd that is not finite spoils its row of dx and all of dgamma, never dbeta.
  *
- * Takes memory for the time of the call where N > 16 or an output is left out, a thread at most: D doubles; with dgamma
- * or dbeta (4 log2(N) + 6) D more; 384 bytes for every 4,096 columns; and 16 KiB.
+ * Takes memory for the time of the call where N > 16, threads share rows, or dgamma or dbeta is left out, a thread at
+ * most: D doubles; with dgamma or dbeta (4 log2(N) + 6) D more; 384 bytes for every 4,096 columns; and 16 KiB.
  *
  * Returns SIMDNORM_OK; SIMDNORM_INVALID_ARGUMENT for: args NULL; columns 0; dy, x, mean or rstd NULL; a stride other
  * than 0 below columns; a matrix of more than PTRDIFF_MAX bytes; a pointer not aligned to 4 bytes; threads below 0; an
