@@ -1,11 +1,12 @@
 // Which path a call of the backward pass takes, and that each gives the same bits as the scalar set's plainest one:
 // every size of group with every way to store dx, and rows shared by threads, on every set.
 #include "backward_call.hpp"
-#include "cache_sizes.hpp"
 #include "execution_plan.hpp"
 #include "families.hpp"
+#include "guarded_call.hpp"
 #include "instruction_sets.hpp"
 #include "layer_norm.hpp"
+#include "plans.hpp"
 #include "shapes.hpp"
 
 #include <gtest/gtest.h>
@@ -21,8 +22,6 @@ using simdnorm::BackwardPlan;
 using simdnorm::Division;
 using simdnorm::Traffic;
 
-constexpr Traffic all_traffics[] = {Traffic::cached, Traffic::fetched, Traffic::streamed, Traffic::packed};
-
 // The rest of a plan follows from the shape, and bits depend on it.
 struct Path {
     std::size_t rows_of_group;
@@ -31,20 +30,24 @@ struct Path {
 };
 
 std::string describe(const Backward &problem, const Path &path) {
-    return "groups of " + std::to_string(path.rows_of_group) + ", traffic " +
-           std::to_string(static_cast<int>(path.traffic)) + ", " + std::to_string(path.division.threads) + " threads" +
-           (path.division.shares_rows ? " that share rows" : "") + ", " + std::to_string(problem.forward.rows) + " x " +
-           std::to_string(problem.forward.columns);
+    return "groups of " + std::to_string(path.rows_of_group) + ", " + testing::PrintToString(path.traffic) + ", " +
+           std::to_string(path.division.threads) + " threads" + (path.division.shares_rows ? " that share rows" : "") +
+           ", " + std::to_string(problem.forward.rows) + " x " + std::to_string(problem.forward.columns);
 }
 
-Gradients by_path(const Backward &problem, const Layout &layout, const Path &path) {
-    return layer_norm_backward(problem, layout, {}, [&](const simdnorm_layer_norm_backward_args &args) {
+// A call that goes that way.
+auto along(const Path &path) {
+    return [path](const simdnorm_layer_norm_backward_args &args) {
         BackwardPlan plan = simdnorm::plan_layer_norm_backward(args);
         plan.division = path.division;
         plan.rows_of_group = path.rows_of_group;
         plan.traffic = path.traffic;
         return simdnorm::layer_norm_backward(args, plan);
-    });
+    };
+}
+
+Gradients by_path(const Backward &problem, const Layout &layout, const Path &path) {
+    return layer_norm_backward(problem, layout, {}, along(path));
 }
 
 Gradients plainest(const Backward &problem) {
@@ -55,9 +58,11 @@ Gradients plainest(const Backward &problem) {
 // dx without gaps from the start of a line on, with gaps from anywhere, and over dy. Rows that fill whole lines may be
 // streamed.
 std::vector<Layout> layouts(std::size_t columns, Traffic traffic) {
-    const std::size_t whole_lines = (columns + 15) / 16 * 16;
+    if (!can_carry(traffic, columns)) {
+        return {};
+    }
     if (traffic == Traffic::streamed) {
-        return columns % 16 != 0 ? std::vector<Layout>() : std::vector<Layout>({{}, {.x_stride = whole_lines + 16}});
+        return {{}, {.x_stride = columns + simdnorm::cache_line_floats}};
     }
     return {{},
             {.beta_offset = 5},
@@ -113,6 +118,54 @@ TEST_P(BackwardPaths, SharedRows) {
     }
 }
 
+// Every argument between forbidden pages, dx apart from dy and over it.
+void expect_nothing_beside_touched(GuardedBackwardCall &guarded, const Backward &problem, const Gradients &expected,
+                                   const Path &path) {
+    if (!can_carry(path.traffic, problem.forward.columns)) {
+        return;
+    }
+    for (const Flush flush : both_ends) {
+        for (const bool in_place : {false, true}) {
+            ASSERT_TRUE(same_bits(guarded.layer_norm_backward(problem, {.in_place = in_place}, {}, flush, along(path)),
+                                  expected))
+                << describe(problem, path) << (in_place ? ", in place" : "");
+        }
+    }
+}
+
+TEST_P(BackwardPaths, NothingBesideTheArgumentsIsTouched) {
+    GuardedBackwardCall guarded(17 * 8193, 8193);
+    for (const std::size_t columns : guarded_columns()) {
+        for (const std::size_t rows : Sizes{1, 3, 8, 17}) {
+            const std::uint64_t seed = seed_for("guarded backward", rows, columns);
+            const Backward problem(normal_problem(seed, rows, columns), seed);
+            const Gradients expected = plainest(problem);
+            for (const std::size_t rows_of_group : Sizes{1, 2, 4, 8}) {
+                for (const Traffic traffic : all_traffics) {
+                    expect_nothing_beside_touched(guarded, problem, expected, {rows_of_group, traffic});
+                }
+            }
+        }
+    }
+}
+
+TEST_P(BackwardPaths, NothingBesideSharedRowsIsTouched) {
+    GuardedBackwardCall guarded(17 * 12289, 12289);
+    for (const std::size_t columns : Sizes{1, 33, 4095, 4096, 4097, 8192, 8193, 12289}) {
+        const std::uint64_t seed = seed_for("guarded backward", 17, columns);
+        const Backward problem(normal_problem(seed, 17, columns), seed);
+        const Gradients expected = plainest(problem);
+        for (const int threads : {1, 2, 3}) {
+            for (const std::size_t rows_of_group : Sizes{1, 2, 8}) {
+                for (const Traffic traffic : all_traffics) {
+                    expect_nothing_beside_touched(guarded, problem, expected,
+                                                  {rows_of_group, traffic, {.threads = threads, .shares_rows = true}});
+                }
+            }
+        }
+    }
+}
+
 SIMDNORM_ON_EVERY_INSTRUCTION_SET(BackwardPaths);
 
 // The plan looks at sizes and addresses alone: nothing here is ever read.
@@ -126,11 +179,6 @@ BackwardPlan plan(Shape shape, int store = SIMDNORM_STORE_AUTO, bool in_place = 
     args.threads = 1;
     args.store = store;
     return simdnorm::plan_layer_norm_backward(args);
-}
-
-// So many rows that they cannot lie in the caches.
-Shape in_memory(std::size_t columns) {
-    return {simdnorm::cache_sizes().last_level / columns, columns};
 }
 
 TEST(BackwardPlanning, GroupsRowsInCache) {

@@ -66,7 +66,10 @@ class GuardedBackwardCall {
         : dy_(largest_matrix), x_(largest_matrix), dx_(largest_matrix), gamma_(longest_vector), mean_(longest_vector),
           rstd_(longest_vector), dgamma_(longest_vector), dbeta_(longest_vector) {}
 
-    Gradients layer_norm_backward(const Backward &problem, const Layout &layout, const Wanted &wanted, Flush flush) {
+    // Likewise.
+    template <class Run = decltype(by_the_interface)>
+    Gradients layer_norm_backward(const Backward &problem, const Layout &layout, const Wanted &wanted, Flush flush,
+                                  const Run &run = by_the_interface) {
         const std::size_t columns = problem.forward.columns;
         const std::size_t size = problem.forward.rows * columns;
         simdnorm_layer_norm_backward_args args = {};
@@ -83,7 +86,7 @@ class GuardedBackwardCall {
         args.dbeta = wanted.dbeta ? dbeta_.place(columns, flush) : nullptr;
         args.threads = layout.threads;
         args.store = layout.store;
-        if (simdnorm_layer_norm_backward(&args) != SIMDNORM_OK) {
+        if (run(args) != SIMDNORM_OK) {
             throw std::runtime_error(simdnorm_last_error());
         }
         const auto values = [](const float *first, std::size_t count) {

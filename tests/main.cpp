@@ -29,9 +29,13 @@ class PrintReplay : public testing::EmptyTestEventListener {
 
 } // namespace
 
-// An address sanitizer that is built in ends the program where memory runs out, unless told to let it be seen as others
-// see it. Only the sanitizer calls this.
+// A sanitizer that is built in ends the program where memory runs out, unless told to let it be seen as others see it.
+// Only the sanitizers call these.
 extern "C" const char *__asan_default_options() { // NOLINT(bugprone-reserved-identifier)
+    return "allocator_may_return_null=1";
+}
+
+extern "C" const char *__tsan_default_options() { // NOLINT(bugprone-reserved-identifier)
     return "allocator_may_return_null=1";
 }
 

@@ -1,13 +1,13 @@
 // Which path a call takes, and that each path gives the same bits as the scalar set's plainest one: every way to group
 // rows with every way to store y, and rows shared by threads, on every set. What the plan would choose does not matter
 // here, so that paths for data in memory are seen on small data as well.
-#include "cache_sizes.hpp"
 #include "call.hpp"
 #include "execution_plan.hpp"
 #include "families.hpp"
 #include "guarded_call.hpp"
 #include "instruction_sets.hpp"
 #include "layer_norm.hpp"
+#include "plans.hpp"
 #include "shapes.hpp"
 
 #include <gtest/gtest.h>
@@ -22,11 +22,6 @@ inline void PrintTo(Grouping grouping, std::ostream *out) {
     *out << names[static_cast<int>(grouping)];
 }
 
-inline void PrintTo(Traffic traffic, std::ostream *out) {
-    constexpr const char *names[] = {"cached", "fetched", "streamed", "packed"};
-    *out << names[static_cast<int>(traffic)];
-}
-
 } // namespace simdnorm
 
 namespace simdnorm_test {
@@ -38,10 +33,13 @@ using simdnorm::Traffic;
 
 constexpr Grouping all_groupings[] = {Grouping::overlapped_eights, Grouping::overlapped_pairs,
                                       Grouping::overlapped_rows, Grouping::pairs, Grouping::rows};
-constexpr Traffic all_traffics[] = {Traffic::cached, Traffic::fetched, Traffic::streamed, Traffic::packed};
 
 bool is_overlapped(Grouping grouping) {
     return grouping != Grouping::pairs && grouping != Grouping::rows;
+}
+
+bool is_possible(Grouping grouping, std::size_t columns) {
+    return !is_overlapped(grouping) || columns <= simdnorm::statistics_block;
 }
 
 std::string describe(const Problem &problem, const ExecutionPlan &plan) {
@@ -70,10 +68,11 @@ Result by_plan(const Problem &problem, const Layout &layout, const ExecutionPlan
 // Rows without gaps from the start of a line on; rows with gaps from anywhere; in place. Those that fill whole lines
 // may be streamed.
 std::vector<Layout> layouts(std::size_t columns, Traffic traffic) {
-    const std::size_t whole_lines = (columns + 15) / 16 * 16;
+    if (!can_carry(traffic, columns)) {
+        return {};
+    }
     if (traffic == Traffic::streamed) {
-        return columns % 16 != 0 ? std::vector<Layout>()
-                                 : std::vector<Layout>({{.x_offset = 3}, {.y_stride = whole_lines + 16}});
+        return {{.x_offset = 3}, {.y_stride = columns + simdnorm::cache_line_floats}};
     }
     return {{},
             {.y_offset = 5},
@@ -102,7 +101,7 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
             const std::uint64_t seed = seed_for("paths", rows, columns);
             for (const Problem &problem : {mixed_problem(seed, rows, columns), normal_problem(seed, rows, columns)}) {
                 for (const Grouping grouping : all_groupings) {
-                    if (is_overlapped(grouping) && columns > simdnorm::statistics_block) {
+                    if (!is_possible(grouping, columns)) {
                         continue;
                     }
                     for (const Traffic traffic : all_traffics) {
@@ -117,32 +116,45 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
 }
 
 // Every argument between forbidden pages.
-TEST_P(Paths, NothingBesideTheArgumentsIsTouched) {
-    std::vector<std::size_t> all_columns = {160,  191,  192,  193,  257,  300,  383,  384,  385,
-                                            511,  512,  513,  768,  1023, 1024, 1025, 1151, 1152,
-                                            1153, 2047, 2048, 2049, 4095, 4096, 4097, 8193};
-    for (std::size_t columns = 1; columns <= 130; ++columns) {
-        all_columns.push_back(columns);
+void expect_nothing_beside_touched(GuardedCall &guarded, const Problem &problem, const Result &expected,
+                                   const ExecutionPlan &plan) {
+    if (!is_possible(plan.grouping, problem.columns) || !can_carry(plan.traffic, problem.columns)) {
+        return;
     }
+    for (const Flush flush : both_ends) {
+        const auto run = [&](const simdnorm_layer_norm_args &args) { simdnorm::layer_norm(args, plan); };
+        ASSERT_TRUE(same_bits(guarded.layer_norm(problem, {}, flush, run), expected)) << describe(problem, plan);
+    }
+}
+
+TEST_P(Paths, NothingBesideTheArgumentsIsTouched) {
     GuardedCall guarded(9 * 8193, 8193);
-    for (const std::size_t columns : all_columns) {
+    for (const std::size_t columns : guarded_columns()) {
         for (const std::size_t rows : Sizes{1, 2, 3, 9}) {
             const Problem problem = normal_problem(seed_for("guarded", rows, columns), rows, columns);
             const Result expected = plainest(problem);
             for (const Grouping grouping : all_groupings) {
                 for (const Traffic traffic : all_traffics) {
-                    const bool is_possible = (!is_overlapped(grouping) || columns <= simdnorm::statistics_block) &&
-                                             (traffic != Traffic::streamed || columns % 16 == 0);
-                    const ExecutionPlan plan = {
-                        .division = {.threads = 1, .shares_rows = false}, .grouping = grouping, .traffic = traffic};
-                    for (const Flush flush : both_ends) {
-                        const auto run = [&](const simdnorm_layer_norm_args &args) {
-                            simdnorm::layer_norm(args, plan);
-                        };
-                        ASSERT_TRUE(!is_possible || same_bits(guarded.layer_norm(problem, {}, flush, run), expected))
-                            << describe(problem, plan);
-                    }
+                    expect_nothing_beside_touched(
+                        guarded, problem, expected,
+                        {.division = {.threads = 1, .shares_rows = false}, .grouping = grouping, .traffic = traffic});
                 }
+            }
+        }
+    }
+}
+
+TEST_P(Paths, NothingBesideSharedRowsIsTouched) {
+    GuardedCall guarded(3 * 12289, 12289);
+    for (const std::size_t columns : Sizes{1, 33, 4095, 4096, 4097, 8192, 8193, 12289}) {
+        const Problem problem = normal_problem(seed_for("guarded", 3, columns), 3, columns);
+        const Result expected = plainest(problem);
+        for (const int threads : {1, 2, 3}) {
+            for (const Traffic traffic : all_traffics) {
+                expect_nothing_beside_touched(guarded, problem, expected,
+                                              {.division = {.threads = threads, .shares_rows = true},
+                                               .grouping = Grouping::rows,
+                                               .traffic = traffic});
             }
         }
     }
@@ -189,11 +201,6 @@ ExecutionPlan plan(Shape shape, int threads = 1, int store = SIMDNORM_STORE_AUTO
     args.threads = threads;
     args.store = store;
     return simdnorm::plan_layer_norm(args);
-}
-
-// So many rows that they cannot lie in the caches.
-Shape in_memory(std::size_t columns) {
-    return {simdnorm::cache_sizes().last_level / columns, columns};
 }
 
 TEST(Plan, GroupsShortRowsInCache) {

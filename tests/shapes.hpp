@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <ostream>
 #include <set>
 #include <vector>
 
@@ -42,6 +43,10 @@ struct Shape {
     std::size_t rows;
     std::size_t columns;
 };
+
+inline std::ostream &operator<<(std::ostream &out, const Shape &shape) {
+    return out << shape.rows << " x " << shape.columns;
+}
 
 // Many short rows, a few long ones, and what lies between: whatever a plan decides by shape.
 inline const std::vector<Shape> &some_shapes() {
