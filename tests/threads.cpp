@@ -1,4 +1,6 @@
-// Calls from many threads, from OpenMP's threads, and from the child of a fork.
+// Calls of both passes from many threads, from OpenMP's threads, and from the child of a fork.
+#include "backward_call.hpp"
+#include "buffer.hpp"
 #include "call.hpp"
 #include "instruction_sets.hpp"
 #include "shapes.hpp"
@@ -6,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #ifdef _OPENMP
+#include <link.h>
 #include <omp.h>
 #endif
 
@@ -15,12 +18,16 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 namespace simdnorm_test {
@@ -77,100 +84,195 @@ class ThreadWatch {
     std::thread watcher_{[this] { watch(); }};
 };
 
-// Large enough that more than one thread is worth while.
-Problem large_problem(std::uint64_t seed) {
-    return mixed_problem(seed, 300, 1500);
+enum class Pass { forward, backward };
+
+// A problem of one pass, and the bits that the calling thread alone gives.
+class Job {
+  public:
+    Job(Pass pass, const Shape &shape)
+        : pass_(pass),
+          problem_(mixed_problem(seed_for("threads", shape.rows, shape.columns), shape.rows, shape.columns),
+                   seed_for("dy", shape.rows, shape.columns)),
+          expected_(layer_norm(problem_.forward)), expected_gradients_(layer_norm_backward(problem_)) {}
+
+    // Calls the library.
+    bool is_right(const Layout &layout) const {
+        return pass_ == Pass::forward ? same_bits(layer_norm(problem_.forward, layout), expected_)
+                                      : same_bits(layer_norm_backward(problem_, layout), expected_gradients_);
+    }
+
+  private:
+    Pass pass_;
+    Backward problem_;
+    Result expected_;
+    Gradients expected_gradients_;
+};
+
+// Large enough that in both passes more than one thread is worth while.
+constexpr Shape large = {1500, 300};
+
+// So few rows that threads share them, and meet on the way.
+constexpr Shape shared = {2, 200001};
+
+// A test of one pass on one set.
+class OnPass : public testing::TestWithParam<std::tuple<std::string, Pass>> {
+  protected:
+    static Job job(const Shape &shape) { return {std::get<Pass>(GetParam()), shape}; }
+
+  private:
+    UseInstructionSet in_use_{std::get<std::string>(GetParam())};
+};
+
+std::string name_of(Pass pass) {
+    return pass == Pass::forward ? "forward" : "backward";
 }
 
-Result on_one_thread(const Problem &problem) {
-    return layer_norm(problem, {.threads = 1});
+std::string name_of_set_and_pass(const testing::TestParamInfo<OnPass::ParamType> &test) {
+    const auto &[set, pass] = test.param;
+    return set + "_" + name_of(pass);
 }
 
-class Threads : public OnInstructionSet {};
+#define SIMDNORM_ON_EVERY_SET_AND_PASS(fixture)                                                                        \
+    INSTANTIATE_TEST_SUITE_P(Set, fixture,                                                                             \
+                             testing::Combine(testing::ValuesIn(usable_instruction_sets()),                            \
+                                              testing::Values(Pass::forward, Pass::backward)),                         \
+                             name_of_set_and_pass)
 
-TEST_P(Threads, ManyCallAtOnceWithTheSameShape) {
-    const Problem problem = mixed_problem(seed_for("same shape"), 7, 333);
-    const Result expected = on_one_thread(problem);
-    std::atomic<int> different{0};
-    std::vector<std::thread> callers;
-    for (int caller = 0; caller < 8; ++caller) {
-        callers.emplace_back([&, caller] {
-            for (int repeat = 0; repeat < 200; ++repeat) {
-                const Result result = layer_norm(problem, {.threads = caller % 3, .store = repeat % 3});
-                different += same_bits(result, expected) ? 0 : 1;
+// How many calls go wrong where several threads of the program make them, each some: is_right(caller, repeat) makes
+// one.
+template <class IsRight>
+int wrong_calls(int callers, int repeats, const IsRight &is_right) {
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int caller = 0; caller < callers; ++caller) {
+        threads.emplace_back([&, caller] {
+            for (int repeat = 0; repeat < repeats; ++repeat) {
+                wrong += is_right(caller, repeat) ? 0 : 1;
             }
         });
     }
-    for (std::thread &caller : callers) {
-        caller.join();
+    for (std::thread &thread : threads) {
+        thread.join();
     }
-    EXPECT_EQ(different, 0);
+    return wrong;
+}
+
+class Threads : public OnPass {};
+
+TEST_P(Threads, ManyCallAtOnceWithTheSameShape) {
+    const Job same = job({7, 333});
+    EXPECT_EQ(wrong_calls(
+                  8, 200,
+                  [&](int caller, int repeat) { return same.is_right({.threads = caller % 3, .store = repeat % 3}); }),
+              0);
 }
 
 TEST_P(Threads, ManyCallAtOnceWithDifferentShapes) {
-    std::vector<std::unique_ptr<Problem>> problems;
-    std::vector<Result> expected;
-    for (const Shape &shape : {Shape{300, 257}, Shape{1, 70001}, Shape{5, 12289}, Shape{1000, 33}, Shape{64, 768}}) {
-        problems.push_back(
-            std::make_unique<Problem>(mixed_problem(seed_for("shapes", shape.columns), shape.rows, shape.columns)));
-        expected.push_back(on_one_thread(*problems.back()));
-    }
-    std::atomic<int> different{0};
-    std::vector<std::thread> callers;
-    for (std::size_t caller = 0; caller < 2 * problems.size(); ++caller) {
-        callers.emplace_back([&, caller] {
-            for (int repeat = 0; repeat < 10; ++repeat) {
-                const std::size_t which = (caller + static_cast<std::size_t>(repeat)) % problems.size();
-                const Result result = layer_norm(*problems[which], {.threads = repeat % 4});
-                different += same_bits(result, expected[which]) ? 0 : 1;
-            }
-        });
-    }
-    for (std::thread &caller : callers) {
-        caller.join();
-    }
-    EXPECT_EQ(different, 0);
+    const std::vector<Job> jobs = {job({300, 257}), job({1, 70001}), job({5, 12289}), job({1000, 33}), job({64, 768})};
+    EXPECT_EQ(wrong_calls(10, 10,
+                          [&](int caller, int repeat) {
+                              const auto which = static_cast<std::size_t>(caller + repeat) % jobs.size();
+                              return jobs[which].is_right({.threads = repeat % 4});
+                          }),
+              0);
 }
 
 TEST_P(Threads, OneMeansTheCallingThreadAlone) {
-    const Problem problem = large_problem(seed_for("one thread"));
+    const Job on_own_rows = job(large), on_shared_rows = job(shared);
     ThreadWatch watch;
     for (int repeat = 0; repeat < 20; ++repeat) {
-        on_one_thread(problem);
+        EXPECT_TRUE(on_own_rows.is_right({.threads = 1}));
+        EXPECT_TRUE(on_shared_rows.is_right({.threads = 1}));
     }
     EXPECT_EQ(watch.started(), 0u);
 }
 
-SIMDNORM_ON_EVERY_INSTRUCTION_SET(Threads);
+SIMDNORM_ON_EVERY_SET_AND_PASS(Threads);
+
+class ThreadsAndSets : public testing::TestWithParam<Pass> {};
 
 // Bits are the same on every set, so a set exchanged under way can only show in a crash or in a wrong bit.
-TEST(ThreadsAndSets, TheSetIsSwitchedWhileOthersCall) {
-    const Problem problem = mixed_problem(seed_for("switching"), 20, 700);
-    const Result expected = on_one_thread(problem);
+TEST_P(ThreadsAndSets, TheSetIsSwitchedWhileOthersCall) {
+    const std::vector<Job> jobs = {{GetParam(), {20, 700}}, {GetParam(), {1, 40000}}};
     const std::vector<std::string> sets = usable_instruction_sets();
     std::atomic<bool> done{false};
-    std::atomic<int> different{0};
     std::thread switcher([&] {
         for (std::size_t turn = 0; !done; ++turn) {
             EXPECT_EQ(simdnorm_use_instruction_set(sets[turn % sets.size()].c_str()), SIMDNORM_OK);
         }
     });
-    std::vector<std::thread> callers;
-    for (int caller = 0; caller < 3; ++caller) {
-        callers.emplace_back([&] {
-            for (int repeat = 0; repeat < 300; ++repeat) {
-                different += same_bits(layer_norm(problem, {.threads = repeat % 3}), expected) ? 0 : 1;
-            }
-        });
-    }
-    for (std::thread &caller : callers) {
-        caller.join();
-    }
+    EXPECT_EQ(wrong_calls(3, 300,
+                          [&](int caller, int repeat) {
+                              return jobs[static_cast<std::size_t>(caller) % 2].is_right({.threads = repeat % 3});
+                          }),
+              0);
     done = true;
     switcher.join();
-    EXPECT_EQ(different, 0);
     EXPECT_EQ(simdnorm_use_instruction_set("auto"), SIMDNORM_OK);
 }
+
+INSTANTIATE_TEST_SUITE_P(Pass, ThreadsAndSets, testing::Values(Pass::forward, Pass::backward),
+                         [](const auto &test) { return name_of(test.param); });
+
+class Neighbours : public OnPass {
+  protected:
+    // Of all problems the least that writes a matrix: y, or dx.
+    static simdnorm_status write_matrix(const Backward &problem, float *matrix, std::size_t stride, int store) {
+        const Problem &forward = problem.forward;
+        if (std::get<Pass>(GetParam()) == Pass::forward) {
+            simdnorm_layer_norm_args args = {};
+            args.rows = forward.rows;
+            args.columns = forward.columns;
+            args.x = forward.x.data();
+            args.epsilon = forward.epsilon;
+            args.y = matrix;
+            args.y_stride = stride;
+            args.threads = 1;
+            args.store = store;
+            return simdnorm_layer_norm(&args);
+        }
+        simdnorm_layer_norm_backward_args args = {};
+        args.rows = forward.rows;
+        args.columns = forward.columns;
+        args.dy = problem.dy.data();
+        args.x = forward.x.data();
+        args.mean = problem.kept.mean.data();
+        args.rstd = problem.kept.rstd.data();
+        args.dx = matrix;
+        args.dx_stride = stride;
+        args.threads = 1;
+        args.store = store;
+        return simdnorm_layer_norm_backward(&args);
+    }
+};
+
+// Two threads fill the left and the right columns of one matrix, again and again. Whoever wrote a neighbour's columns
+// back as it had read them would undo the neighbour's work.
+TEST_P(Neighbours, LeaveEachOthersColumnsAlone) {
+    constexpr std::size_t rows = 64;
+    for (const std::size_t d : Sizes{1, 7, 20, 40, 100, 333}) {
+        const std::uint64_t seed = seed_for("neighbours", d);
+        const Backward problem(normal_problem(seed, rows, d), seed);
+        const std::size_t stride = 2 * d;
+        std::vector<float> expected(rows * d);
+        ASSERT_EQ(write_matrix(problem, expected.data(), d, SIMDNORM_STORE_CACHED), SIMDNORM_OK);
+        std::vector<float> matrix(rows * stride);
+        const auto is_right = [&](int caller, int repeat) {
+            float *own = matrix.data() + static_cast<std::size_t>(caller) * d;
+            for (std::size_t row = 0; row < rows; ++row) {
+                std::fill_n(own + row * stride, d, canary());
+            }
+            bool right = write_matrix(problem, own, stride, repeat % 3) == SIMDNORM_OK;
+            for (std::size_t row = 0; row < rows; ++row) {
+                right = right && same_bits(own + row * stride, expected.data() + row * d, d);
+            }
+            return right;
+        };
+        EXPECT_EQ(wrong_calls(2, 300, is_right), 0) << "D = " << d;
+    }
+}
+
+SIMDNORM_ON_EVERY_SET_AND_PASS(Neighbours);
 
 // Runs a check in the child of a fork; a child that waits for ever is killed by its alarm.
 template <class Check>
@@ -195,35 +297,84 @@ testing::AssertionResult in_child_of_fork(const Check &check) {
     return testing::AssertionSuccess();
 }
 
-class Fork : public OnInstructionSet {};
+class Fork : public OnPass {
+  protected:
+    // In the child of a fork: a call has the same bits, whatever threads it asks for, and starts none.
+    static testing::AssertionResult child_is_right_alone(const Job &job) {
+        return in_child_of_fork([&] {
+            const std::size_t before = threads_alive();
+            return job.is_right({.threads = 0}) && job.is_right({.threads = 1}) && job.is_right({.threads = 3}) &&
+                   threads_alive() == before;
+        });
+    }
+};
 
 // The child has none of the parent's threads: a call there stays on its own.
 TEST_P(Fork, TheChildComputesTheSameBitsAlone) {
-    const Problem problem = large_problem(seed_for("fork"));
-    const Result expected = layer_norm(problem, {.threads = 3});
-    for (const int threads : {0, 1, 3}) {
-        EXPECT_TRUE(in_child_of_fork([&] {
-            const std::size_t before = threads_alive();
-            return same_bits(layer_norm(problem, {.threads = threads}), expected) && threads_alive() == before;
-        })) << "threads "
-            << threads;
+    for (const Shape &shape : {large, shared}) {
+        const Job in_both = job(shape);
+        EXPECT_TRUE(in_both.is_right({.threads = 3}));
+        EXPECT_TRUE(child_is_right_alone(in_both)) << shape;
+        // The parent goes on as before.
+        EXPECT_TRUE(in_both.is_right({.threads = 3}));
     }
-    // The parent goes on as before.
-    EXPECT_TRUE(same_bits(layer_norm(problem, {.threads = 3}), expected));
 }
 
 TEST_P(Fork, TheGrandchildToo) {
-    const Problem problem = large_problem(seed_for("fork"));
-    const Result expected = layer_norm(problem, {.threads = 3});
-    EXPECT_TRUE(in_child_of_fork([&] {
-        layer_norm(problem, {.threads = 3});
-        return static_cast<bool>(in_child_of_fork([&] { return same_bits(layer_norm(problem), expected); }));
-    }));
+    const Job in_all = job(large);
+    EXPECT_TRUE(in_all.is_right({.threads = 3}));
+    EXPECT_TRUE(in_child_of_fork(
+        [&] { return in_all.is_right({.threads = 3}) && static_cast<bool>(child_is_right_alone(in_all)); }));
 }
 
-SIMDNORM_ON_EVERY_INSTRUCTION_SET(Fork);
+// Whatever the others hold at that moment, the child does not wait for it.
+TEST_P(Fork, TheChildOfAForkWhileOthersCall) {
+    const Job in_both = job(large);
+    std::atomic<bool> done{false};
+    std::thread forker([&] {
+        for (int fork = 0; fork < 10; ++fork) {
+            EXPECT_TRUE(child_is_right_alone(in_both));
+        }
+        done = true;
+    });
+    while (!done) {
+        EXPECT_TRUE(in_both.is_right({.threads = 3}));
+    }
+    forker.join();
+}
+
+SIMDNORM_ON_EVERY_SET_AND_PASS(Fork);
 
 #ifdef _OPENMP
+
+// The name of each OpenMP runtime in this process: GCC's libgomp, LLVM's libomp or its kin.
+std::vector<std::string> openmp_runtimes() {
+    std::vector<std::string> names;
+    dl_iterate_phdr(
+        [](dl_phdr_info *library, std::size_t, void *found) {
+            const std::string file = std::filesystem::path(library->dlpi_name).filename();
+            const std::string name = file.substr(0, file.find_first_of(".-"));
+            if (name == "libgomp" || name == "libomp" || name == "libiomp5") {
+                static_cast<std::vector<std::string> *>(found)->push_back(name);
+            }
+            return 0;
+        },
+        &names);
+    return names;
+}
+
+// Which of the two a build is tested with follows from its compiler; and two in one process would not know of each
+// other's threads.
+TEST(OpenMpRuntime, IsTheCompilersOwnAlone) {
+    const std::vector<std::string> runtimes = openmp_runtimes();
+    ASSERT_EQ(runtimes.size(), 1U) << testing::PrintToString(runtimes);
+    std::printf("OpenMP by %s\n", runtimes.front().c_str());
+#ifdef __clang__
+    EXPECT_NE(runtimes.front(), "libgomp");
+#else
+    EXPECT_EQ(runtimes.front(), "libgomp");
+#endif
+}
 
 // What OpenMP would do next, as far as a program can ask.
 struct OpenMpSettings {
@@ -240,7 +391,7 @@ struct OpenMpSettings {
     bool operator==(const OpenMpSettings &) const = default;
 };
 
-class OpenMp : public OnInstructionSet {
+class OpenMp : public OnPass {
   protected:
     void SetUp() override {
         omp_set_dynamic(0);
@@ -250,68 +401,147 @@ class OpenMp : public OnInstructionSet {
 
 // Otherwise the tests about threads would prove nothing. OpenMP keeps the threads of a team for the next one.
 TEST_P(OpenMp, ALargeCallIsSpreadOverThreads) {
-    layer_norm(large_problem(seed_for("spread")), {.threads = 3});
+    EXPECT_TRUE(job(large).is_right({.threads = 3}));
     EXPECT_GE(threads_alive(), 3u);
 }
 
+TEST_P(OpenMp, ALongRowIsSpreadOverThreads) {
+    EXPECT_TRUE(job(shared).is_right({.threads = 3}));
+    EXPECT_GE(threads_alive(), 3u);
+}
+
+// Threads that share rows wait for each other, for whichever the system runs last.
+TEST_P(OpenMp, MoreThreadsThanProcessors) {
+    const int many = 2 * omp_get_num_procs() + 1;
+    const Job one_row = job({1, static_cast<std::size_t>(many) * 16384});
+    for (int repeat = 0; repeat < 20; ++repeat) {
+        EXPECT_TRUE(one_row.is_right({.threads = many}));
+    }
+    EXPECT_GE(threads_alive(), static_cast<std::size_t>(many));
+}
+
 TEST_P(OpenMp, SettingsAreLeftAlone) {
-    const Problem problem = large_problem(seed_for("settings"));
+    const Job any = job(large);
     omp_set_schedule(omp_sched_guided, 5);
     const OpenMpSettings before;
     for (const int threads : {0, 1, 2, 3, 7}) {
-        layer_norm(problem, {.threads = threads});
+        EXPECT_TRUE(any.is_right({.threads = threads}));
         EXPECT_EQ(OpenMpSettings(), before) << "threads " << threads;
     }
+}
+
+// Calls that ask for threads of their own.
+int wrong_calls_in_region(const std::vector<Job> &jobs) {
+    int wrong = 0;
+    for (int repeat = 0; repeat < 20; ++repeat) {
+        for (const int threads : {0, 1, 2, 7}) {
+            wrong += jobs[static_cast<std::size_t>(repeat) % jobs.size()].is_right({.threads = threads}) ? 0 : 1;
+        }
+    }
+    return wrong;
 }
 
 // No thread is started although nesting is allowed, and each call has the right bits.
 TEST_P(OpenMp, ACallInAParallelRegionStaysOnItsThread) {
     const int levels = omp_get_max_active_levels();
     omp_set_max_active_levels(3);
-    const Problem problem = large_problem(seed_for("region"));
-    const Result expected = on_one_thread(problem);
-    int different = 0;
+    const std::vector<Job> jobs = {job(large), job(shared)};
+    int wrong = 0;
     std::unique_ptr<ThreadWatch> watch;
-#pragma omp parallel num_threads(3) reduction(+ : different)
+#pragma omp parallel num_threads(3) reduction(+ : wrong)
     {
 #pragma omp barrier
 #pragma omp single
         watch = std::make_unique<ThreadWatch>();
-        for (int repeat = 0; repeat < 80; ++repeat) {
-            constexpr int threads[] = {0, 1, 2, 7};
-            different += same_bits(layer_norm(problem, {.threads = threads[repeat % 4]}), expected) ? 0 : 1;
-        }
+        wrong += wrong_calls_in_region(jobs);
     }
     omp_set_max_active_levels(levels);
-    EXPECT_EQ(different, 0);
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(watch->started(), 0u);
+}
+
+TEST_P(OpenMp, ACallInARegionWithinARegionToo) {
+    const int levels = omp_get_max_active_levels();
+    omp_set_max_active_levels(3);
+    const std::vector<Job> jobs = {job(large), job(shared)};
+    int wrong = 0;
+    std::unique_ptr<ThreadWatch> watch;
+#pragma omp parallel num_threads(2) reduction(+ : wrong)
+    {
+        int wrong_within = 0;
+#pragma omp parallel num_threads(2) reduction(+ : wrong_within)
+        {
+            // Once all four are there.
+#pragma omp barrier
+            if (omp_get_ancestor_thread_num(1) == 0 && omp_get_thread_num() == 0) {
+                while (threads_alive() < 4) {
+                    std::this_thread::yield();
+                }
+                watch = std::make_unique<ThreadWatch>();
+            }
+            wrong_within += wrong_calls_in_region(jobs);
+        }
+        wrong += wrong_within;
+    }
+    omp_set_max_active_levels(levels);
+    EXPECT_EQ(wrong, 0);
     EXPECT_EQ(watch->started(), 0u);
 }
 
 // "0: what OpenMP would use here."
 TEST_P(OpenMp, ZeroThreadsAreAsManyAsOpenMpWouldUse) {
-    const Problem problem = large_problem(seed_for("zero"));
+    const Job any = job(large);
     omp_set_num_threads(1);
     ThreadWatch watch;
-    layer_norm(problem, {.threads = 0});
+    EXPECT_TRUE(any.is_right({.threads = 0}));
     EXPECT_EQ(watch.started(), 0u);
 
     omp_set_num_threads(5);
-    layer_norm(problem, {.threads = 0});
+    EXPECT_TRUE(any.is_right({.threads = 0}));
     EXPECT_GE(threads_alive(), 5u);
 }
 
 // A team of two is there already; a third thread would have to be started.
 TEST_P(OpenMp, AtMostAsManyThreadsAsAskedFor) {
     omp_set_num_threads(7);
-    const Problem problem = large_problem(seed_for("at most"));
+    const Job any = job(large);
 #pragma omp parallel num_threads(2)
     std::this_thread::sleep_for(std::chrono::milliseconds(20)); // the rest of a larger team ends meanwhile
     ThreadWatch watch;
-    layer_norm(problem, {.threads = 2});
+    EXPECT_TRUE(any.is_right({.threads = 2}));
     EXPECT_EQ(watch.started(), 0u);
 }
 
-SIMDNORM_ON_EVERY_INSTRUCTION_SET(OpenMp);
+SIMDNORM_ON_EVERY_SET_AND_PASS(OpenMp);
+
+// Under whatever settings OpenMP took from the environment: CMakeLists.txt has some.
+class OpenMpEnvironment : public OnPass {};
+
+TEST_P(OpenMpEnvironment, SaysHowManyThreadsACallIsOn) {
+    if (const char *wanted = std::getenv("OMP_NUM_THREADS"); wanted != nullptr && *wanted != '\0') {
+        ASSERT_EQ(omp_get_max_threads(), std::atoi(wanted)) << "OpenMP does not know of its environment";
+    }
+    const auto threads = static_cast<std::size_t>(std::min({omp_get_max_threads(), omp_get_thread_limit(), 16}));
+    const Job one_row = job({1, 16 * 16384}); // on 16 threads at most
+    ThreadWatch watch;
+    for (int repeat = 0; repeat < 5; ++repeat) {
+        EXPECT_TRUE(one_row.is_right({.threads = 0}));
+    }
+    EXPECT_LE(watch.started(), threads - 1);
+    EXPECT_TRUE(omp_get_dynamic() != 0 || threads_alive() >= threads) << threads_alive() << ", not " << threads;
+}
+
+// A team may be smaller than what was asked for: each thread then does more.
+TEST_P(OpenMpEnvironment, ChangesNoBit) {
+    for (const Shape &shape : {large, shared, Shape{20000, 17}}) {
+        const Job any = job(shape);
+        for (const int threads : {0, 1, 2, 3, 8}) {
+            EXPECT_TRUE(any.is_right({.threads = threads})) << shape << " on " << threads;
+        }
+    }
+}
+
+SIMDNORM_ON_EVERY_SET_AND_PASS(OpenMpEnvironment);
 
 #endif
 
