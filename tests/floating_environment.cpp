@@ -1,4 +1,5 @@
 // The caller's floating-point environment changes no bit, and a call changes nothing of it, flags included.
+#include "backward_call.hpp"
 #include "call.hpp"
 #include "instruction_sets.hpp"
 #include "shapes.hpp"
@@ -107,22 +108,27 @@ struct Observed {
 };
 
 // Between the two looks at the environment, nothing but the call.
-Observed run_altered(Call &call, const Alteration &alteration) {
+template <class Run>
+Observed run_altered(const Alteration &alteration, const Run &run) {
     std::fenv_t saved;
     std::fegetenv(&saved);
     std::feclearexcept(FE_ALL_EXCEPT);
     alteration.apply();
-    Observed observed;
+    Observed observed = {};
     observed.traps_before = fegetexcept();
     observed.before = environment_now();
-    call.run();
+    run();
     observed.after = environment_now();
     observed.traps_after = fegetexcept();
     std::fesetenv(&saved);
     return observed;
 }
 
-std::vector<Problem> problems() {
+Observed run_altered(Call &call, const Alteration &alteration) {
+    return run_altered(alteration, [&] { call.run(); });
+}
+
+std::vector<Problem> finite_problems() {
     std::vector<Problem> problems;
     for (const Family &family : all_families()) {
         for (const std::size_t d : Sizes{1, 7, 33, 257, 4097}) {
@@ -139,12 +145,19 @@ std::vector<Problem> problems() {
             }
         }
     }
-    // Enough for several threads, with NaN and infinities.
-    Problem large = mixed_problem(seed_for("large"), 60, 4001);
-    large.x[5] = float_of(0x7f800001); // a signalling NaN
-    large.x[9000] = infinity;
-    problems.push_back(large);
+    // Enough for several threads.
+    problems.push_back(mixed_problem(seed_for("large"), 60, 4001));
+    problems.push_back(mixed_problem(seed_for("many"), 3000, 33));
     problems.push_back(mixed_problem(seed_for("long"), 1, 200001));
+    return problems;
+}
+
+std::vector<Problem> problems() {
+    std::vector<Problem> problems = finite_problems();
+    Problem not_finite = mixed_problem(seed_for("large"), 60, 4001);
+    not_finite.x[5] = float_of(0x7f800001); // a signalling NaN
+    not_finite.x[9000] = infinity;
+    problems.push_back(not_finite);
     return problems;
 }
 
@@ -160,6 +173,29 @@ TEST_P(FloatingEnvironment, ChangesNoBitAndIsLeftAsItWas) {
                 ASSERT_EQ(observed.after, observed.before) << alteration.name << ", threads " << threads;
                 ASSERT_EQ(observed.traps_after, observed.traps_before) << alteration.name << ", threads " << threads;
                 ASSERT_TRUE(same_bits(call.result(), expected))
+                    << alteration.name << ", " << problem.rows << " x " << problem.columns << ", threads " << threads;
+            }
+        }
+    }
+}
+
+// Only what is finite has gradients whose bits the header settles.
+TEST_P(FloatingEnvironment, ChangesNoBitOfTheBackwardPassAndIsLeftAsItWas) {
+    for (const Problem &problem : finite_problems()) {
+        const Backward backward(problem, seed_for("dy", problem.rows, problem.columns));
+        const Gradients expected = layer_norm_backward(backward);
+        for (const Alteration &alteration : alterations) {
+            for (const int threads : {1, 3}) {
+                Observed observed = {};
+                const auto run = [&](const simdnorm_layer_norm_backward_args &args) {
+                    simdnorm_status status = SIMDNORM_OK;
+                    observed = run_altered(alteration, [&] { status = simdnorm_layer_norm_backward(&args); });
+                    return status;
+                };
+                const Gradients actual = layer_norm_backward(backward, {.threads = threads}, {}, run);
+                ASSERT_EQ(observed.after, observed.before) << alteration.name << ", threads " << threads;
+                ASSERT_EQ(observed.traps_after, observed.traps_before) << alteration.name << ", threads " << threads;
+                ASSERT_TRUE(same_bits(actual, expected))
                     << alteration.name << ", " << problem.rows << " x " << problem.columns << ", threads " << threads;
             }
         }

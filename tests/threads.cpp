@@ -268,7 +268,8 @@ TEST_P(Neighbours, LeaveEachOthersColumnsAlone) {
             }
             return right;
         };
-        EXPECT_EQ(wrong_calls(2, 300, is_right), 0) << "D = " << d;
+        // Only a write that falls between another's read and write is seen, so there must be many.
+        EXPECT_EQ(wrong_calls(2, static_cast<int>(100000 / d), is_right), 0) << "D = " << d;
     }
 }
 
@@ -433,9 +434,11 @@ TEST_P(OpenMp, SettingsAreLeftAlone) {
 // Calls that ask for threads of their own.
 int wrong_calls_in_region(const std::vector<Job> &jobs) {
     int wrong = 0;
-    for (int repeat = 0; repeat < 20; ++repeat) {
-        for (const int threads : {0, 1, 2, 7}) {
-            wrong += jobs[static_cast<std::size_t>(repeat) % jobs.size()].is_right({.threads = threads}) ? 0 : 1;
+    for (int repeat = 0; repeat < 3; ++repeat) {
+        for (const Job &job : jobs) {
+            for (const int threads : {0, 1, 2, 7}) {
+                wrong += job.is_right({.threads = threads}) ? 0 : 1;
+            }
         }
     }
     return wrong;
