@@ -30,30 +30,31 @@ GradientErrors judge(const Backward &problem, const Gradients &actual) {
     const std::size_t columns = problem.forward.columns;
     const auto d = static_cast<long double>(columns);
     std::vector<long double> dgamma(columns), dbeta(columns), dgamma_unit(columns), dbeta_unit(columns);
+    std::vector<long double> v(columns), w(columns), g(columns); // of one row
     GradientErrors errors;
     for (std::size_t row = 0; row < problem.forward.rows; ++row) {
         const float *x = problem.forward.x.data() + row * columns;
         const float *dy = problem.dy.data() + row * columns;
         const Oracle oracle(x, columns, problem.forward.epsilon);
-        const auto v = [&](std::size_t j) { return oracle.normalized(x[j]); };
-        const auto w = [&](std::size_t j) { return std::max(1.0L, std::fabs(v(j))); };
-        const auto g = [&](std::size_t j) {
-            return static_cast<long double>(dy[j]) * (problem.forward.gamma.empty() ? 1.0F : problem.forward.gamma[j]);
-        };
         long double sum_g = 0, sum_gv = 0, sum_abs_g = 0, sum_abs_gw = 0;
         for (std::size_t j = 0; j < columns; ++j) {
-            sum_g += g(j);
-            sum_gv += g(j) * v(j);
-            sum_abs_g += std::fabs(g(j));
-            sum_abs_gw += std::fabs(g(j)) * w(j);
-            dgamma[j] += dy[j] * v(j);
+            v[j] = oracle.normalized(x[j]);
+            w[j] = std::max(1.0L, std::fabs(v[j]));
+            g[j] = static_cast<long double>(dy[j]) * (problem.forward.gamma.empty() ? 1.0F : problem.forward.gamma[j]);
+            sum_g += g[j];
+            sum_gv += g[j] * v[j];
+            sum_abs_g += std::fabs(g[j]);
+            sum_abs_gw += std::fabs(g[j]) * w[j];
+            dgamma[j] += dy[j] * v[j];
             dbeta[j] += dy[j];
-            dgamma_unit[j] += std::fabs(dy[j]) * w(j);
+            dgamma_unit[j] += std::fabs(dy[j]) * w[j];
             dbeta_unit[j] += std::fabs(dy[j]);
         }
+        const long double mean_g = sum_g / d, mean_gv = sum_gv / d;
+        const long double mean_abs_g = sum_abs_g / d, mean_abs_gw = sum_abs_gw / d;
         for (std::size_t j = 0; j < columns; ++j) {
-            const long double exact = oracle.rstd() * (g(j) - sum_g / d - v(j) * sum_gv / d);
-            const long double unit = u * oracle.rstd() * (std::fabs(g(j)) + sum_abs_g / d + w(j) * sum_abs_gw / d);
+            const long double exact = oracle.rstd() * (g[j] - mean_g - v[j] * mean_gv);
+            const long double unit = u * oracle.rstd() * (std::fabs(g[j]) + mean_abs_g + w[j] * mean_abs_gw);
             if (std::fabs(exact) > largest) {
                 continue; // an infinity, or the last float before it
             }

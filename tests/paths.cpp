@@ -17,9 +17,9 @@
 
 namespace simdnorm {
 
-inline void PrintTo(Grouping grouping, std::ostream *out) {
+inline std::ostream &operator<<(std::ostream &out, Grouping grouping) {
     constexpr const char *names[] = {"overlapped eights", "overlapped pairs", "overlapped rows", "pairs", "rows"};
-    *out << names[static_cast<int>(grouping)];
+    return out << names[static_cast<int>(grouping)];
 }
 
 } // namespace simdnorm

@@ -11,9 +11,9 @@
 
 namespace simdnorm {
 
-inline void PrintTo(Traffic traffic, std::ostream *out) {
+inline std::ostream &operator<<(std::ostream &out, Traffic traffic) {
     constexpr const char *names[] = {"cached", "fetched", "streamed", "packed"};
-    *out << names[static_cast<int>(traffic)];
+    return out << names[static_cast<int>(traffic)];
 }
 
 } // namespace simdnorm

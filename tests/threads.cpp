@@ -89,10 +89,11 @@ enum class Pass { forward, backward };
 // A problem of one pass, and the bits that the calling thread alone gives.
 class Job {
   public:
-    Job(Pass pass, const Shape &shape)
+    // Of one shape there are many, with other numbers each.
+    Job(Pass pass, const Shape &shape, std::uint64_t number = 0)
         : pass_(pass),
-          problem_(mixed_problem(seed_for("threads", shape.rows, shape.columns), shape.rows, shape.columns),
-                   seed_for("dy", shape.rows, shape.columns)),
+          problem_(mixed_problem(seed_for("x of threads", shape.columns, number), shape.rows, shape.columns),
+                   seed_for("dy of threads", shape.columns, number)),
           expected_(layer_norm(problem_.forward)), expected_gradients_(layer_norm_backward(problem_)) {}
 
     // Calls the library.
@@ -117,7 +118,7 @@ constexpr Shape shared = {2, 200001};
 // A test of one pass on one set.
 class OnPass : public testing::TestWithParam<std::tuple<std::string, Pass>> {
   protected:
-    static Job job(const Shape &shape) { return {std::get<Pass>(GetParam()), shape}; }
+    static Job job(const Shape &shape, std::uint64_t number = 0) { return {std::get<Pass>(GetParam()), shape, number}; }
 
   private:
     UseInstructionSet in_use_{std::get<std::string>(GetParam())};
@@ -159,12 +160,18 @@ int wrong_calls(int callers, int repeats, const IsRight &is_right) {
 
 class Threads : public OnPass {};
 
+// Each with numbers of its own: what one call left in another's memory would show.
 TEST_P(Threads, ManyCallAtOnceWithTheSameShape) {
-    const Job same = job({7, 333});
-    EXPECT_EQ(wrong_calls(
-                  8, 200,
-                  [&](int caller, int repeat) { return same.is_right({.threads = caller % 3, .store = repeat % 3}); }),
-              0);
+    for (const Shape &shape : {Shape{7, 333}, Shape{20, 333}, Shape{1, 40000}}) {
+        std::vector<Job> jobs;
+        for (std::uint64_t caller = 0; caller < 8; ++caller) {
+            jobs.push_back(job(shape, caller));
+        }
+        const auto is_right = [&](int caller, int repeat) {
+            return jobs[static_cast<std::size_t>(caller)].is_right({.threads = caller % 3, .store = repeat % 3});
+        };
+        EXPECT_EQ(wrong_calls(8, 100, is_right), 0) << shape;
+    }
 }
 
 TEST_P(Threads, ManyCallAtOnceWithDifferentShapes) {
@@ -178,8 +185,8 @@ TEST_P(Threads, ManyCallAtOnceWithDifferentShapes) {
 }
 
 TEST_P(Threads, OneMeansTheCallingThreadAlone) {
+    ThreadWatch watch; // before any call: threads of a team stay
     const Job on_own_rows = job(large), on_shared_rows = job(shared);
-    ThreadWatch watch;
     for (int repeat = 0; repeat < 20; ++repeat) {
         EXPECT_TRUE(on_own_rows.is_right({.threads = 1}));
         EXPECT_TRUE(on_shared_rows.is_right({.threads = 1}));
