@@ -31,11 +31,11 @@ class PrintReplay : public testing::EmptyTestEventListener {
 
 // A sanitizer that is built in ends the program where memory runs out, unless told to let it be seen as others see it.
 // Only the sanitizers call these.
-extern "C" const char *__asan_default_options() { // NOLINT(bugprone-reserved-identifier)
+extern "C" const char *__asan_default_options() { // NOLINT(bugprone-reserved-identifier,readability-identifier-naming)
     return "allocator_may_return_null=1";
 }
 
-extern "C" const char *__tsan_default_options() { // NOLINT(bugprone-reserved-identifier)
+extern "C" const char *__tsan_default_options() { // NOLINT(bugprone-reserved-identifier,readability-identifier-naming)
     return "allocator_may_return_null=1";
 }
 
