@@ -25,13 +25,17 @@ struct Transfer {
     int store;
 };
 
-// Ordinary stores leave the output in the caches for whoever reads it next; past the last cache there is nothing to
-// leave.
-Traffic choose_traffic(const Transfer &transfer) {
+bool lies_in_memory(const Transfer &transfer) {
     // As a real number: the arrays may have more bytes together than size_t can tell.
     const double bytes = sizeof(float) * (transfer.matrices * static_cast<double>(transfer.rows) + transfer.vectors) *
                          static_cast<double>(transfer.columns);
-    const bool in_memory = bytes > static_cast<double>(cache_sizes().last_level);
+    return bytes > static_cast<double>(cache_sizes().last_level);
+}
+
+// Ordinary stores leave the output in the caches for whoever reads it next; past the last cache there is nothing to
+// leave.
+Traffic choose_traffic(const Transfer &transfer) {
+    const bool in_memory = lies_in_memory(transfer);
     const bool streams = transfer.store == SIMDNORM_STORE_STREAMING ||
                          (transfer.store == SIMDNORM_STORE_AUTO && in_memory && !transfer.in_place);
     if (!streams) {
@@ -54,10 +58,17 @@ double present(const float *array) {
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
 // fill it. Measured on Zen 4, whose L1 has 32 KiB (docs/performance.md).
 Grouping grouping_in_cache(std::size_t columns) {
-    return columns <= 192    ? Grouping::overlapped_eights
+    return columns <= 128    ? Grouping::interleaved_eights
+           : columns <= 192  ? Grouping::overlapped_eights
            : columns <= 512  ? Grouping::overlapped_pairs
            : columns <= 1152 ? Grouping::overlapped_rows
                              : Grouping::pairs;
+}
+
+// Of rows too short to be written past the caches: their stores wait for the lines of y, and more rows under way do not
+// help. Measured on Zen 4.
+Grouping grouping_of_short_rows_in_memory(std::size_t columns) {
+    return columns <= 40 ? Grouping::overlapped_eights : Grouping::overlapped_pairs;
 }
 
 // As if the L1 had 32 KiB, for which thresholds were measured.
@@ -73,7 +84,7 @@ double scaled_to_l1(std::size_t columns, std::size_t l1d) {
 Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
     const double scaled = scaled_to_l1(columns, l1d);
     if (columns <= statistics_block && scaled <= 1024) {
-        return scaled <= 128   ? Grouping::overlapped_eights
+        return scaled <= 128   ? Grouping::interleaved_eights
                : scaled <= 384 ? Grouping::overlapped_pairs
                                : Grouping::overlapped_rows;
     }
@@ -106,16 +117,18 @@ Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int t
 }
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args) {
-    const Traffic traffic = choose_traffic({.matrices = 2,
-                                            .vectors = present(args.gamma) + present(args.beta),
-                                            .rows = args.rows,
-                                            .columns = args.columns,
-                                            .output = args.y,
-                                            .output_stride = args.y_stride,
-                                            .in_place = args.y == args.x,
-                                            .store = args.store});
-    const Grouping grouping = traffic == Traffic::cached ? grouping_in_cache(args.columns)
-                                                         : grouping_in_memory(args.columns, cache_sizes().l1d);
+    const Transfer transfer = {.matrices = 2,
+                               .vectors = present(args.gamma) + present(args.beta),
+                               .rows = args.rows,
+                               .columns = args.columns,
+                               .output = args.y,
+                               .output_stride = args.y_stride,
+                               .in_place = args.y == args.x,
+                               .store = args.store};
+    const Traffic traffic = choose_traffic(transfer);
+    const Grouping grouping = traffic != Traffic::cached ? grouping_in_memory(args.columns, cache_sizes().l1d)
+                              : lies_in_memory(transfer) ? grouping_of_short_rows_in_memory(args.columns)
+                                                         : grouping_in_cache(args.columns);
     return {divide(args.rows, args.columns, args.rows, args.threads), grouping, traffic};
 }
 

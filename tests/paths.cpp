@@ -18,7 +18,8 @@
 namespace simdnorm {
 
 inline std::ostream &operator<<(std::ostream &out, Grouping grouping) {
-    constexpr const char *names[] = {"overlapped eights", "overlapped pairs", "overlapped rows", "pairs", "rows"};
+    constexpr const char *names[] = {
+        "interleaved eights", "overlapped eights", "overlapped pairs", "overlapped rows", "pairs", "rows"};
     return out << names[static_cast<int>(grouping)];
 }
 
@@ -31,8 +32,12 @@ using simdnorm::ExecutionPlan;
 using simdnorm::Grouping;
 using simdnorm::Traffic;
 
-constexpr Grouping all_groupings[] = {Grouping::overlapped_eights, Grouping::overlapped_pairs,
-                                      Grouping::overlapped_rows, Grouping::pairs, Grouping::rows};
+constexpr Grouping all_groupings[] = {Grouping::interleaved_eights,
+                                      Grouping::overlapped_eights,
+                                      Grouping::overlapped_pairs,
+                                      Grouping::overlapped_rows,
+                                      Grouping::pairs,
+                                      Grouping::rows};
 
 bool is_overlapped(Grouping grouping) {
     return grouping != Grouping::pairs && grouping != Grouping::rows;
@@ -204,7 +209,9 @@ ExecutionPlan plan(Shape shape, int threads = 1, int store = SIMDNORM_STORE_AUTO
 }
 
 TEST(Plan, GroupsShortRowsInCache) {
-    EXPECT_EQ(plan({8, 1}).grouping, Grouping::overlapped_eights);
+    EXPECT_EQ(plan({8, 1}).grouping, Grouping::interleaved_eights);
+    EXPECT_EQ(plan({8, 128}).grouping, Grouping::interleaved_eights);
+    EXPECT_EQ(plan({8, 129}).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan({8, 192}).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan({8, 193}).grouping, Grouping::overlapped_pairs);
     EXPECT_EQ(plan({8, 512}).grouping, Grouping::overlapped_pairs);
@@ -219,7 +226,7 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
         const auto grouping = [&](std::size_t columns) {
             return simdnorm::grouping_in_memory(columns, scale * (32U << 10));
         };
-        EXPECT_EQ(grouping(128 * scale), Grouping::overlapped_eights);
+        EXPECT_EQ(grouping(128 * scale), Grouping::interleaved_eights);
         EXPECT_EQ(grouping(128 * scale + 1), Grouping::overlapped_pairs);
         EXPECT_EQ(grouping(384 * scale), Grouping::overlapped_pairs);
         EXPECT_EQ(grouping(1024 * scale), Grouping::overlapped_rows);
@@ -228,6 +235,9 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
         EXPECT_EQ(grouping(32768), Grouping::pairs);
         EXPECT_EQ(grouping(32769), Grouping::rows);
     }
+    EXPECT_EQ(plan(in_memory(33)).grouping, Grouping::overlapped_eights);
+    EXPECT_EQ(plan(in_memory(41)).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan(in_memory(64)).grouping, Grouping::interleaved_eights);
     EXPECT_EQ(plan(in_memory(5000)).grouping, simdnorm::grouping_in_memory(5000, simdnorm::cache_sizes().l1d));
 }
 

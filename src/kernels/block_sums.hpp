@@ -194,11 +194,11 @@ template <class V, class Row, class Add>
     add_last_chunk<V>(row, done, columns - done, add);
 }
 
-// Lanes of both sums of a block, not yet added together.
-template <class V>
+// Both sums of a block, as lanes not yet added together.
+template <class Lanes>
 struct BlockSums {
-    typename V::Double differences;
-    typename V::Double squares;
+    Lanes differences;
+    Lanes squares;
 };
 
 // How many elements a block has, and how many the sample that its pivot is the mean of.
@@ -217,6 +217,8 @@ struct Counts {
 template <class V, std::size_t vectors>
 class ShortBlock {
   public:
+    using Lanes = EightFloats;
+
     [[gnu::always_inline]] explicit ShortBlock(std::size_t columns) : columns_(columns), counts_(columns) {
         for (std::size_t g = 0; g < groups<V>; ++g) {
             last_[g] = V::first(elements_in_group<V>(columns - (vectors - 1) * lane_count, g));
@@ -235,17 +237,19 @@ class ShortBlock {
         return fold(sums);
     }
 
-    [[gnu::always_inline]] BlockSums<V> sum(const float *x, float pivot) const {
+    [[gnu::always_inline]] void sum(BlockSums<Lanes> &sums, const float *x, float pivot) const {
         const typename V::Floats k = V::broadcast(pivot);
         FloatLanes<V> differences;
         FloatLanes<V> squares;
         for (std::size_t g = 0; g < groups<V>; ++g) {
-            const Sums<V> sums = Sums<V>::of(quad(x, g, k) - k);
-            differences.group[g] = sums.differences;
-            squares.group[g] = sums.squares;
+            const Sums<V> terms = Sums<V>::of(quad(x, g, k) - k);
+            differences.group[g] = terms.differences;
+            squares.group[g] = terms.squares;
         }
-        return {fold(differences), fold(squares)};
+        store_eight(sums.differences, differences);
+        store_eight(sums.squares, squares);
     }
+    [[gnu::always_inline]] static typename V::Double fold_lanes(const Lanes &lanes) { return fold<V>(lanes); }
 
   private:
     [[gnu::always_inline]] Quad<V, vectors> quad(const float *x, std::size_t g, typename V::Floats otherwise) const {
@@ -269,7 +273,7 @@ struct LongBlock {
         return fold(sums);
     }
 
-    [[gnu::always_inline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
+    [[gnu::always_inline]] static BlockSums<typename V::Double> sum(const float *x, std::size_t columns, float pivot) {
         DoubleLanes<V> differences;
         DoubleLanes<V> squares;
         add_chunks<V>(
@@ -287,12 +291,17 @@ struct LongBlock {
 template <class V>
 class AnyBlock {
   public:
+    using Lanes = typename V::Double;
+
     [[gnu::always_inline]] explicit AnyBlock(std::size_t columns) : columns_(columns), counts_(columns) {}
 
     [[gnu::always_inline]] std::size_t columns() const { return columns_; }
     [[gnu::always_inline]] const Counts &counts() const { return counts_; }
     [[gnu::always_inline]] typename V::Double sample(const float *x) const { return sample(x, columns_); }
-    [[gnu::always_inline]] BlockSums<V> sum(const float *x, float pivot) const { return sum(x, columns_, pivot); }
+    [[gnu::always_inline]] void sum(BlockSums<Lanes> &sums, const float *x, float pivot) const {
+        sum(sums, x, columns_, pivot);
+    }
+    [[gnu::always_inline]] static typename V::Double fold_lanes(Lanes lanes) { return lanes; }
 
   private:
     [[gnu::noinline]] static typename V::Double sample(const float *x, std::size_t columns) {
@@ -302,11 +311,16 @@ class AnyBlock {
         return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>(columns).sample(x); });
     }
 
-    [[gnu::noinline]] static BlockSums<V> sum(const float *x, std::size_t columns, float pivot) {
+    [[gnu::noinline]] static void sum(BlockSums<Lanes> &sums, const float *x, std::size_t columns, float pivot) {
         if (columns > quad_columns) {
-            return LongBlock<V>::sum(x, columns, pivot);
+            sums = LongBlock<V>::sum(x, columns, pivot);
+            return;
         }
-        return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>(columns).sum(x, pivot); });
+        with_vectors(columns, [&](auto vectors) {
+            BlockSums<EightFloats> eights;
+            ShortBlock<V, vectors>(columns).sum(eights, x, pivot);
+            sums = {fold<V>(eights.differences), fold<V>(eights.squares)};
+        });
     }
 
     std::size_t columns_;

@@ -10,8 +10,9 @@ constexpr std::size_t cache_line_floats = 64 / sizeof(float);
 
 // Which rows are under way at the same time: several share gamma and beta, and fill the time that the steps of one wait
 // for each other. Overlapped: the statistics of the groups after it are taken while a group is normalised; for
-// rows of one block alone. The bits do not depend on it.
-enum class Grouping { overlapped_eights, overlapped_pairs, overlapped_rows, pairs, rows };
+// rows of one block alone. Interleaved: that in turns of a few rows, where the CPU gains by it. The bits do not depend
+// on it.
+enum class Grouping { interleaved_eights, overlapped_eights, overlapped_pairs, overlapped_rows, pairs, rows };
 
 // Where the data lies, and how y gets there. Of the bits, none depends on it.
 enum class Traffic {

@@ -121,6 +121,34 @@ template <class V>
     return sum;
 }
 
+// The same in single precision, in memory.
+struct EightFloats {
+    float lane[8];
+};
+
+// The tree's first two levels, in single precision.
+template <class V>
+[[gnu::always_inline]] inline void store_eight(EightFloats &to, const FloatLanes<V> &lanes) {
+    constexpr std::size_t single_lanes = 8;
+    if constexpr (V::width > single_lanes) {
+        V::store_folded(to.lane, fold_vectors<V, 1>(lanes, 0));
+    } else {
+        constexpr std::size_t left = single_lanes / V::width;
+        for (std::size_t g = 0; g < left; ++g) {
+            V::store(to.lane + g * V::width, fold_vectors<V, left>(lanes, g));
+        }
+    }
+}
+
+template <class V>
+[[gnu::always_inline]] inline EightLanes<V> widen(const EightFloats &lanes) {
+    EightLanes<V> eight;
+    for (std::size_t i = 0; i < EightLanes<V>::parts; ++i) {
+        eight.part[i] = V::load_widened(lanes.lane + i * (8 / EightLanes<V>::parts));
+    }
+    return eight;
+}
+
 // The tree's first two levels, in single precision.
 template <class V>
 [[gnu::always_inline]] inline EightLanes<V> fold_to_eight(const FloatLanes<V> &lanes) {
@@ -152,6 +180,11 @@ template <class V>
         }
     }
     return lanes.part[0];
+}
+
+template <class V>
+[[gnu::always_inline]] inline typename V::Double fold(const EightFloats &lanes) {
+    return fold(widen<V>(lanes));
 }
 
 // All of it.

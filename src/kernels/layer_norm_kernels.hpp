@@ -42,14 +42,14 @@ struct Group {
     std::size_t ahead;
 };
 
-// The columns from `begin` on, no more than normalize_block of them, of rows from `first` on. The first row goes to y,
-// each other one y_stride further.
+// The columns from `begin` on, no more than normalize_block of them, of rows from `first` on.
 template <std::size_t rows>
 [[gnu::always_inline]] inline Segment<rows> segment_of(const LayerNormRows &range, std::size_t first, std::size_t begin,
-                                                       float *y, std::size_t y_stride, std::size_t ahead) {
+                                                       std::size_t ahead) {
     Segment<rows> segment;
     const float *x = range.x + first * range.x_stride + begin;
-    for (std::size_t r = 0; r < rows; ++r, x += range.x_stride, y += y_stride) {
+    float *y = range.y + first * range.y_stride + begin;
+    for (std::size_t r = 0; r < rows; ++r, x += range.x_stride, y += range.y_stride) {
         segment.x[r] = x;
         segment.y[r] = y;
     }
@@ -59,60 +59,46 @@ template <std::size_t rows>
     return segment;
 }
 
-// As many rows at once as the registers hold.
+// How many rows of a group are normalised at once: as many as the registers hold. In memory one by one: there the
+// caches' own prefetching counts, which follows one row after the other best.
 template <class V, Traffic traffic, std::size_t rows>
-[[gnu::always_inline]] inline void normalize_segment(const LayerNormRows &range, const Group<rows> &group,
-                                                     std::size_t begin, std::size_t columns, float *y,
-                                                     std::size_t y_stride) {
-    // In memory one by one: there the caches' own prefetching counts, which follows one row after the other best.
-    constexpr std::size_t pass = traffic == Traffic::cached ? smaller(rows, V::rows_per_pass) : 1;
-    for (std::size_t r = 0; r < rows; r += pass) {
-        const Normalizer<V, pass> normalizer(group.statistics, r);
-        normalizer.template columns<traffic>(
-            segment_of<pass>(range, group.first + r, begin, y + r * y_stride, y_stride, group.ahead), columns);
-    }
-}
+constexpr std::size_t rows_of_pass = traffic == Traffic::cached ? smaller(rows, V::rows_per_pass) : 1;
 
-// The columns from `begin` on, straight to y.
-template <class V, Traffic traffic, std::size_t rows>
-[[gnu::always_inline]] inline void normalize_columns(const LayerNormRows &range, const Group<rows> &group,
-                                                     std::size_t begin) {
-    float *y = range.y + group.first * range.y_stride;
-    for (; begin < range.columns; begin += normalize_block) {
-        normalize_segment<V, traffic>(range, group, begin, smaller(range.columns - begin, normalize_block), y + begin,
-                                      range.y_stride);
-    }
-}
-
-// Rows of which at least one is beyond single precision, one by one.
-template <class V>
-[[gnu::noinline, gnu::cold]] void layer_norm_one_by_one(LayerNormRows range, std::size_t first, std::size_t rows) {
-    for (std::size_t row = first; row < first + rows; ++row) {
-        RowStatistics<1> statistics;
-        row_statistics<V, 1>(statistics, row_starts<1>(range, row), range.columns, range.epsilon);
-        if (statistics.template are_ordinary<V>()) {
-            normalize_columns<V, Traffic::cached>(range, Group<1>{row, statistics, 0}, 0);
-            write_statistics(range, row, statistics.mean, statistics.rstd);
-        } else {
-            const MeanAndRstd extreme = normalize_extreme_row(range, row);
-            write_statistics<1>(range, row, {extreme.mean}, {extreme.rstd});
-        }
-    }
-}
-
-// Where rows go, one group after the other.
+// Where rows go, one group after the other: put takes a group, put_pass the rows of one pass over it from row r on.
 template <class V, Traffic traffic>
 class Output {
   public:
     [[gnu::always_inline]] explicit Output(const LayerNormRows &) {}
 
+    // Block by block of columns: a block of gamma and beta serves all rows of the group.
     template <std::size_t rows>
     [[gnu::always_inline]] void put(const LayerNormRows &range, const Group<rows> &group) {
-        normalize_columns<V, traffic>(range, group, 0);
+        for (std::size_t begin = 0; begin < range.columns; begin += normalize_block) {
+            for (std::size_t r = 0; r < rows; r += rows_of_pass<V, traffic, rows>) {
+                put_block(range, group, r, begin);
+            }
+        }
+    }
+
+    template <std::size_t rows>
+    [[gnu::always_inline]] void put_pass(const LayerNormRows &range, const Group<rows> &group, std::size_t r) {
+        for (std::size_t begin = 0; begin < range.columns; begin += normalize_block) {
+            put_block(range, group, r, begin);
+        }
     }
 
     // Something else has written the rows up to `row`.
     [[gnu::always_inline]] void go_on_at(const LayerNormRows &, std::size_t) {}
+
+  private:
+    template <std::size_t rows>
+    [[gnu::always_inline]] void put_block(const LayerNormRows &range, const Group<rows> &group, std::size_t r,
+                                          std::size_t begin) {
+        constexpr std::size_t pass = rows_of_pass<V, traffic, rows>;
+        const Normalizer<V, pass> normalizer(group.statistics, r);
+        normalizer.template columns<traffic>(segment_of<pass>(range, group.first + r, begin, group.ahead),
+                                             smaller(range.columns - begin, normalize_block));
+    }
 };
 
 template <class V>
@@ -126,14 +112,19 @@ class Output<V, Traffic::packed> {
     template <std::size_t rows>
     [[gnu::always_inline]] void put(const LayerNormRows &range, const Group<rows> &group) {
         for (std::size_t r = 0; r < rows; ++r) {
-            const Normalizer<V, 1> normalizer(group.statistics, r);
-            for (std::size_t begin = 0; begin < range.columns; begin += normalize_block) {
-                pack(normalizer, segment_of<1>(range, group.first + r, begin, nullptr, 0, group.ahead),
-                     smaller(range.columns - begin, normalize_block), packer_);
-            }
-            if (range.y_stride != range.columns) {
-                go_on_at(range, group.first + r + 1);
-            }
+            put_pass(range, group, r);
+        }
+    }
+
+    template <std::size_t rows>
+    [[gnu::always_inline]] void put_pass(const LayerNormRows &range, const Group<rows> &group, std::size_t r) {
+        const Normalizer<V, 1> normalizer(group.statistics, r);
+        for (std::size_t begin = 0; begin < range.columns; begin += normalize_block) {
+            pack(normalizer, segment_of<1>(range, group.first + r, begin, group.ahead),
+                 smaller(range.columns - begin, normalize_block), packer_);
+        }
+        if (range.y_stride != range.columns) {
+            go_on_at(range, group.first + r + 1);
         }
     }
 
@@ -144,6 +135,22 @@ class Output<V, Traffic::packed> {
   private:
     Packer<V> packer_;
 };
+
+// Rows of which at least one is beyond single precision, one by one.
+template <class V>
+[[gnu::noinline, gnu::cold]] void layer_norm_one_by_one(LayerNormRows range, std::size_t first, std::size_t rows) {
+    for (std::size_t row = first; row < first + rows; ++row) {
+        RowStatistics<1> statistics;
+        row_statistics<V, 1>(statistics, row_starts<1>(range, row), range.columns, range.epsilon);
+        if (statistics.template are_ordinary<V>()) {
+            Output<V, Traffic::cached>(range).put(range, Group<1>{row, statistics, 0});
+            write_statistics(range, row, statistics.mean, statistics.rstd);
+        } else {
+            const MeanAndRstd extreme = normalize_extreme_row(range, row);
+            write_statistics<1>(range, row, {extreme.mean}, {extreme.rstd});
+        }
+    }
+}
 
 // A group whose statistics are known.
 template <class V, Traffic traffic, std::size_t rows>
@@ -185,61 +192,139 @@ void layer_norm_groups(const LayerNormRows &all) {
     }
 }
 
-// What is known of a group of rows between the steps of its statistics.
-template <class V, std::size_t rows>
-struct InFlight {
-    Pivots<rows> pivots;
-    LaneSums<V, rows> lanes;
-    RowStatistics<rows> statistics;
-};
-
 // x is asked for so many elements before it is looked at first.
 constexpr std::size_t prefetch_lead = 2048;
 
-// Groups of rows of one block each, three of them under way at once. The steps of one group wait for each other, and
+// Groups of rows of one block each, some of them under way at once. The steps of one group wait for each other, and
 // each of them is a longer chain of dependent operations than a CPU looks ahead: so a step of another group stands
 // between any two.
 template <class V, Traffic traffic, class Block, std::size_t rows>
-void layer_norm_overlapped(const LayerNormRows &all) {
-    const LayerNormRows range = all; // a copy that stores to y cannot seem to change
-    const Block block(range.columns);
-    const std::size_t groups = range.rows / rows;
-    InFlight<V, rows> flight[3];
-    const auto choose = [&](std::size_t g) __attribute__((always_inline)) {
-        if (g < groups) {
-            choose_pivots<V>(flight[g % 3].pivots, row_starts<rows>(range, g * rows), block);
+class Overlapped {
+  public:
+    [[gnu::always_inline]] explicit Overlapped(const LayerNormRows &range)
+        : range_(range), groups_(range.rows / rows), block_(range.columns), output_(range),
+          ahead_(2 * rows + prefetch_lead / range.x_stride + 1) {}
+
+    // Step by step, three groups under way.
+    [[gnu::always_inline]] void run() {
+        choose(0);
+        choose(1);
+        sum(0);
+        finish(0);
+        sum(1);
+        for (std::size_t g = 0; g < groups_; ++g) {
+            choose(g + 2);
+            finish(g + 1);
+            normalize(g);
+            sum(g + 2);
         }
-    };
-    const auto sum = [&](std::size_t g) __attribute__((always_inline)) {
-        if (g < groups) {
-            sum_lanes<V>(flight[g % 3].lanes, row_starts<rows>(range, g * rows), block, flight[g % 3].pivots);
+    }
+
+    // The sums of one group beside the normalising of another, a few rows of each in turn: they need different units
+    // of the CPU. Four groups under way.
+    [[gnu::always_inline]] void run_interleaved() {
+        choose(0);
+        choose(1);
+        choose(2);
+        sum(0);
+        sum(1);
+        finish(0);
+        finish(1);
+        for (std::size_t g = 0; g < groups_; ++g) {
+            choose(g + 3);
+            if (g + 2 < groups_ && flight(g).statistics.template are_ordinary<V>()) [[likely]] {
+                sum_and_normalize(g + 2, g);
+            } else {
+                normalize(g);
+                sum(g + 2);
+            }
+            finish(g + 2);
         }
+    }
+
+  private:
+    static constexpr std::size_t most_under_way = 4;
+
+    // What is known of a group between the steps of its statistics.
+    struct InFlight {
+        Pivots<rows> pivots;
+        LaneSums<Block, rows> lanes;
+        RowStatistics<rows> statistics;
     };
-    const auto finish = [&](std::size_t g) __attribute__((always_inline)) {
-        if (g < groups) {
-            const Moments<rows> moments =
-                finish_block<V>(flight[g % 3].lanes, row_starts<rows>(range, g * rows), block, flight[g % 3].pivots);
-            finish_rows<V>(flight[g % 3].statistics, moments, block.counts().per_element, range.epsilon);
-        }
-    };
-    const std::size_t ahead = 2 * rows + prefetch_lead / range.x_stride + 1;
-    Output<V, traffic> output(range);
-    choose(0);
-    choose(1);
-    sum(0);
-    finish(0);
-    sum(1);
-    for (std::size_t g = 0; g < groups; ++g) {
-        choose(g + 2);
-        finish(g + 1);
+
+    [[gnu::always_inline]] InFlight &flight(std::size_t g) { return flight_[g % most_under_way]; }
+    [[gnu::always_inline]] RowStarts<rows> x(std::size_t g) const { return row_starts<rows>(range_, g * rows); }
+
+    [[gnu::always_inline]] Group<rows> group(std::size_t g) {
         const std::size_t row = g * rows;
-        const bool more = row + ahead + rows <= range.rows;
-        normalize_group(range, Group<rows>{row, flight[g % 3].statistics, more ? ahead * range.x_stride : 0}, output);
-        sum(g + 2);
+        const bool more = row + ahead_ + rows <= range_.rows;
+        return {row, flight(g).statistics, more ? ahead_ * range_.x_stride : 0};
+    }
+
+    [[gnu::always_inline]] void choose(std::size_t g) {
+        if (g < groups_) {
+            choose_pivots<V>(flight(g).pivots, x(g), block_);
+        }
+    }
+
+    [[gnu::always_inline]] void sum(std::size_t g) {
+        if (g < groups_) {
+            sum_lanes<V>(flight(g).lanes, x(g), block_, flight(g).pivots);
+        }
+    }
+
+    [[gnu::always_inline]] void finish(std::size_t g) {
+        if (g < groups_) {
+            const Moments<rows> moments = finish_block<V>(flight(g).lanes, x(g), block_, flight(g).pivots);
+            finish_rows<V>(flight(g).statistics, moments, block_.counts().per_element, range_.epsilon);
+        }
+    }
+
+    [[gnu::always_inline]] void normalize(std::size_t g) { normalize_group(range_, group(g), output_); }
+
+    // Of two groups, one whose rows are all ordinary.
+    [[gnu::always_inline]] void sum_and_normalize(std::size_t summed, std::size_t normalized) {
+        constexpr std::size_t pass = rows_of_pass<V, traffic, rows>;
+        const RowStarts<rows> starts = x(summed);
+        const Group<rows> ready = group(normalized);
+        for (std::size_t first = 0; first < rows; first += pass) {
+            for (std::size_t r = first; r < first + pass; ++r) {
+                block_.sum(flight(summed).lanes.of_row[r], starts.at[r], flight(summed).pivots.of_row[r]);
+            }
+            output_.put_pass(range_, ready, first);
+        }
+        write_statistics(range_, ready.first, ready.statistics.mean, ready.statistics.rstd);
+    }
+
+    const LayerNormRows range_; // a copy that stores to y cannot seem to change
+    const std::size_t groups_;
+    const Block block_;
+    Output<V, traffic> output_;
+    const std::size_t ahead_;
+    InFlight flight_[most_under_way];
+};
+
+template <class V, Traffic traffic, class Block, std::size_t rows, bool interleaved = false>
+void layer_norm_overlapped(const LayerNormRows &range) {
+    Overlapped<V, traffic, Block, rows> groups(range);
+    if constexpr (interleaved) {
+        groups.run_interleaved();
+    } else {
+        groups.run();
     }
     if constexpr (rows > 1) {
-        layer_norm_overlapped<V, traffic, AnyBlock<V>, 1>(rest_of(range, groups * rows));
+        layer_norm_overlapped<V, traffic, AnyBlock<V>, 1>(rest_of(range, range.rows / rows * rows));
     }
+}
+
+template <class V, Traffic traffic, bool interleaved>
+void layer_norm_eights(const LayerNormRows &range) {
+    if (range.columns > quad_columns) {
+        return layer_norm_overlapped<V, traffic, AnyBlock<V>, 8>(range);
+    }
+    with_vectors(range.columns, [&](auto vectors) {
+        layer_norm_overlapped<V, traffic, ShortBlock<V, vectors>, 8, interleaved>(range);
+    });
 }
 
 template <class V, Traffic traffic>
@@ -248,13 +333,10 @@ void layer_norm_grouped(const LayerNormRows &range) {
         layer_norm_groups<V, traffic, 1>(range); // nothing to share or to fill
     } else {
         switch (range.grouping) {
+        case Grouping::interleaved_eights:
+            return layer_norm_eights<V, traffic, V::interleaves>(range);
         case Grouping::overlapped_eights:
-            if (range.columns > quad_columns) {
-                return layer_norm_overlapped<V, traffic, AnyBlock<V>, 8>(range);
-            }
-            return with_vectors(range.columns, [&](auto vectors) {
-                layer_norm_overlapped<V, traffic, ShortBlock<V, vectors>, 8>(range);
-            });
+            return layer_norm_eights<V, traffic, false>(range);
         case Grouping::overlapped_pairs:
             return layer_norm_overlapped<V, traffic, AnyBlock<V>, 2>(range);
         case Grouping::overlapped_rows:

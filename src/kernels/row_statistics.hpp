@@ -65,10 +65,9 @@ struct Pivots {
 };
 
 // Sums of the differences from the pivots and of their squares, as lanes not yet added together.
-template <class V, std::size_t rows>
+template <class Block, std::size_t rows>
 struct LaneSums {
-    typename V::Double differences[rows];
-    typename V::Double squares[rows];
+    BlockSums<typename Block::Lanes> of_row[rows];
 };
 
 template <std::size_t rows>
@@ -95,20 +94,24 @@ template <class V, class Block, std::size_t rows>
 }
 
 template <class V, class Block, std::size_t rows>
-[[gnu::always_inline]] inline void sum_lanes(LaneSums<V, rows> &lanes, const RowStarts<rows> &x, const Block &block,
+[[gnu::always_inline]] inline void sum_lanes(LaneSums<Block, rows> &lanes, const RowStarts<rows> &x, const Block &block,
                                              const Pivots<rows> &pivots) {
     for (std::size_t r = 0; r < rows; ++r) {
-        const BlockSums<V> sums = block.sum(x.at[r], pivots.of_row[r]);
-        lanes.differences[r] = sums.differences;
-        lanes.squares[r] = sums.squares;
+        block.sum(lanes.of_row[r], x.at[r], pivots.of_row[r]);
     }
 }
 
-template <class V, std::size_t rows>
-[[gnu::always_inline]] inline CentredSums<rows> add_lanes(const LaneSums<V, rows> &lanes) {
+template <class V, class Block, std::size_t rows>
+[[gnu::always_inline]] inline CentredSums<rows> add_lanes(const LaneSums<Block, rows> &lanes) {
     CentredSums<rows> sums;
-    V::sum_rows(lanes.differences, sums.differences);
-    V::sum_rows(lanes.squares, sums.squares);
+    typename V::Double differences[rows];
+    typename V::Double squares[rows];
+    for (std::size_t r = 0; r < rows; ++r) {
+        differences[r] = Block::fold_lanes(lanes.of_row[r].differences);
+        squares[r] = Block::fold_lanes(lanes.of_row[r].squares);
+    }
+    V::sum_rows(differences, sums.differences);
+    V::sum_rows(squares, sums.squares);
     return sums;
 }
 
@@ -153,9 +156,9 @@ template <class V, std::size_t rows>
             continue;
         }
         const Pivots<1> pivot = {{static_cast<float>(moments.pivot[r] + moments.offset[r])}};
-        LaneSums<V, 1> lanes;
+        LaneSums<AnyBlock<V>, 1> lanes;
         sum_lanes<V>(lanes, {{x.at[r]}}, block, pivot);
-        const Moments<1> again = moments_of<V>(block.counts(), pivot, add_lanes<V>(lanes));
+        const Moments<1> again = moments_of<V>(block.counts(), pivot, add_lanes<V, AnyBlock<V>>(lanes));
         moments.pivot[r] = again.pivot[0];
         moments.offset[r] = again.offset[0];
         moments.squares[r] = again.squares[0];
@@ -164,9 +167,9 @@ template <class V, std::size_t rows>
 }
 
 template <class V, class Block, std::size_t rows>
-[[gnu::always_inline]] inline Moments<rows> finish_block(const LaneSums<V, rows> &lanes, const RowStarts<rows> &x,
+[[gnu::always_inline]] inline Moments<rows> finish_block(const LaneSums<Block, rows> &lanes, const RowStarts<rows> &x,
                                                          const Block &block, const Pivots<rows> &pivots) {
-    const CentredSums<rows> sums = add_lanes<V>(lanes);
+    const CentredSums<rows> sums = add_lanes<V, Block>(lanes);
     Moments<rows> moments = moments_of<V>(block.counts(), pivots, sums);
     if (has_poor_pivot<V>(sums, moments.count)) [[unlikely]] {
         moments = mend_poor_pivots<V, rows>(x, block.columns(), sums, moments);
@@ -179,7 +182,7 @@ template <class V, std::size_t rows>
     const AnyBlock<V> block(columns);
     Pivots<rows> pivots;
     choose_pivots<V>(pivots, x, block);
-    LaneSums<V, rows> lanes;
+    LaneSums<AnyBlock<V>, rows> lanes;
     sum_lanes<V>(lanes, x, block, pivots);
     return finish_block<V>(lanes, x, block, pivots);
 }

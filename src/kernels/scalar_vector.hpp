@@ -39,6 +39,7 @@ struct ScalarVector {
     static Floats subtract(Floats a, Floats b) { return a - b; }
 
     static Doubles widen(Floats value) { return value; }
+    static Double load_widened(const float *from) { return *from; }
     static void add_widened(double *to, Floats value) { *to += value; }
     static Doubles add(Doubles a, Doubles b) { return a + b; }
     static Double fold(Doubles value) { return value; }
