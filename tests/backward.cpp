@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -324,6 +325,11 @@ TEST_P(BackwardPass, NoRowsGiveZeroSums) {
     args.dbeta = dbeta.data();
     EXPECT_EQ(simdnorm_layer_norm_backward(&args), SIMDNORM_OK) << simdnorm_last_error();
     EXPECT_EQ(dgamma, std::vector<float>(9, 0.0F));
+    EXPECT_EQ(dbeta, std::vector<float>(9, 0.0F));
+
+    std::fill(dbeta.begin(), dbeta.end(), 1.0F);
+    args.dgamma = nullptr;
+    EXPECT_EQ(simdnorm_layer_norm_backward(&args), SIMDNORM_OK) << simdnorm_last_error();
     EXPECT_EQ(dbeta, std::vector<float>(9, 0.0F));
 }
 
