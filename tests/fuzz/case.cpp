@@ -153,19 +153,20 @@ void draw_stride(Input &input, Argument &argument) {
     }
 }
 
-void draw_argument(Input &input, Argument &argument) {
+void draw_place(Input &input, Argument &argument) {
     argument.is_null = !argument.required && input.once_in(4);
     if (argument.is_matrix) {
         draw_stride(input, argument);
     }
     argument.flush_with_end = input.below(2) == 0;
     argument.lead = input.below(2) == 0 ? 0 : input.below(16);
-    if (argument.role == Role::input) {
-        argument.fill = draw_fill(input);
-        argument.other_fill_every = input.pick<std::size_t>({0, 0, 0, 1, 2, 3, 5, 8, 17});
-        if (argument.other_fill_every != 0) {
-            argument.other_fill = draw_fill(input);
-        }
+}
+
+void draw_values(Input &input, Argument &argument) {
+    argument.fill = draw_fill(input);
+    argument.other_fill_every = input.pick<std::size_t>({0, 0, 0, 1, 2, 3, 5, 8, 17});
+    if (argument.other_fill_every != 0) {
+        argument.other_fill = draw_fill(input);
     }
 }
 
@@ -197,6 +198,7 @@ void draw_slices(Input &input, Case &problem, std::size_t output, std::size_t pl
 void draw_neighbours(Input &input, Case &problem) {
     const std::size_t guest = input.below(problem.arguments.size());
     const std::size_t host = input.below(problem.arguments.size());
+    problem.arguments[guest].is_null = problem.arguments[host].is_null = false;
     const auto length = [](const Argument &argument) { return static_cast<std::ptrdiff_t>(argument.extent()); };
     const std::ptrdiff_t after = length(problem.arguments[host]);
     const std::ptrdiff_t before = -length(problem.arguments[guest]);
@@ -213,10 +215,11 @@ void draw_overlap(Input &input, Case &problem) {
     const std::size_t output = problem.is_backward ? std::size_t{backward::dx} : std::size_t{forward::y};
     const std::size_t any_input = problem.is_backward ? input.below(2) : std::size_t{forward::x};
     switch (input.below(8)) {
-    case 5:
+    case 4:
         return draw_in_place(input, problem, output, any_input);
-    case 6:
+    case 5:
         return draw_slices(input, problem, output, any_input);
+    case 6:
     case 7:
         return draw_neighbours(input, problem);
     default:
@@ -299,21 +302,20 @@ void describe(std::ostream &out, const Argument &argument, const Case &problem) 
 
 } // namespace
 
+// What a short input leaves to chance are values: where arguments lie and what is wrong with them comes before.
 Case decode(Input input) {
     Case problem;
     problem.is_backward = input.below(2) == 1;
     draw_shape(input, problem);
-    problem.threads = input.pick({1, 2, 3, 0, 7});
-    problem.store = static_cast<int>(input.below(3));
-    problem.epsilon = draw_epsilon(input);
-    problem.l1d = input.pick<std::size_t>({32U << 10, 4U << 10, 64U << 10, 1U << 10});
-    problem.last_level = input.pick<std::size_t>({32U << 20, 0, 4U << 10, 64U << 10});
-    problem.memory_fails = input.once_in(16);
-    problem.keeps_statistics = !input.once_in(4);
     problem.arguments = arguments_of(problem);
     for (std::size_t i = 0; i < problem.arguments.size(); ++i) {
         problem.arguments[i].host = i;
-        draw_argument(input, problem.arguments[i]);
+    }
+    problem.threads = input.pick({1, 2, 3, 0, 7});
+    problem.store = static_cast<int>(input.below(3));
+    problem.epsilon = draw_epsilon(input);
+    for (Argument &argument : problem.arguments) {
+        draw_place(input, argument);
     }
     draw_overlap(input, problem);
     const std::size_t faults = input.byte();
@@ -321,6 +323,15 @@ Case decode(Input input) {
         draw_fault(input, problem);
     }
     keep_places_possible(problem);
+    problem.l1d = input.pick<std::size_t>({32U << 10, 4U << 10, 64U << 10, 1U << 10});
+    problem.last_level = input.pick<std::size_t>({32U << 20, 0, 4U << 10, 64U << 10});
+    problem.memory_fails = input.once_in(16);
+    problem.keeps_statistics = !input.once_in(4);
+    for (Argument &argument : problem.arguments) {
+        if (argument.role == Role::input) {
+            draw_values(input, argument);
+        }
+    }
     return problem;
 }
 

@@ -1,6 +1,7 @@
 #include "reference.hpp"
 
 #include "bits.hpp"
+#include "gradient_oracle.hpp"
 #include "instruction_sets.hpp"
 #include "oracle.hpp"
 
@@ -198,6 +199,55 @@ std::string check_spoiled(const Case &problem, const BackwardInputs &inputs, con
     return problem.rows > 0 || zero ? "" : "dgamma of no rows is not zero";
 }
 
+bool all_finite(const std::vector<float> &values) {
+    return all_finite(values.data(), values.size());
+}
+
+// Neither under- nor overflows in a product with what is within float's middle.
+bool is_moderate(double magnitude) {
+    return magnitude == 0 || (0x1p-80 <= magnitude && magnitude <= 0x1p+40);
+}
+
+// "As long as no product of floats underflows": of each row of g, and of each column of dy.
+bool products_are_moderate(const Case &problem, const BackwardInputs &inputs) {
+    std::vector<double> of_column(problem.columns);
+    for (std::size_t row = 0; row < problem.rows; ++row) {
+        double of_row = 0;
+        for (std::size_t j = 0; j < problem.columns; ++j) {
+            const double dy = std::fabs(static_cast<double>(inputs.dy[row * problem.columns + j]));
+            const double gamma = inputs.gamma.empty() ? 1 : inputs.gamma[j];
+            of_row += dy * std::fabs(gamma);
+            of_column[j] += dy;
+        }
+        if (!is_moderate(of_row / static_cast<double>(problem.columns))) {
+            return false;
+        }
+    }
+    return std::all_of(of_column.begin(), of_column.end(),
+                       [&](double magnitude) { return is_moderate(magnitude / static_cast<double>(problem.rows)); });
+}
+
+// The header's bounds on dx and dgamma, where they are promised.
+std::string check_gradients(const Case &problem, const BackwardInputs &inputs, const Gradients &actual) {
+    if (problem.rows == 0 || !all_finite(inputs.x) || !all_finite(inputs.dy) || !all_finite(inputs.gamma) ||
+        !products_are_moderate(problem, inputs)) {
+        return "";
+    }
+    Backward right({problem.rows, problem.columns, inputs.x, inputs.gamma, {}, problem.epsilon}, 0);
+    right.dy = inputs.dy;
+    const bool kept = same_bits(right.kept.mean.data(), inputs.mean.data(), problem.rows) &&
+                      same_bits(right.kept.rstd.data(), inputs.rstd.data(), problem.rows);
+    if (!kept || !std::all_of(inputs.rstd.begin(), inputs.rstd.end(), rstd_is_promised)) {
+        return "";
+    }
+    const GradientErrors errors = judge(right, actual);
+    if (errors.dx > GradientErrors::bound) {
+        return "dx is too far off: " + std::to_string(errors.dx) + " units";
+    }
+    return errors.dgamma > GradientErrors::bound ? "dgamma is too far off: " + std::to_string(errors.dgamma) + " units"
+                                                 : "";
+}
+
 // The header's bound on dbeta, where no sum may overflow on the way; this tells as well that nothing but dy spoils it.
 std::string check_dbeta(const Case &problem, const BackwardInputs &inputs, const std::vector<float> &dbeta) {
     constexpr long double u = 0x1p-24L;
@@ -230,6 +280,9 @@ Reference backward_reference(const Case &problem, const Memory &memory, const Im
     reference.contradiction = check_spoiled(problem, inputs, dx, dgamma, dbeta);
     if (reference.contradiction.empty()) {
         reference.contradiction = check_dbeta(problem, inputs, dbeta);
+    }
+    if (reference.contradiction.empty()) {
+        reference.contradiction = check_gradients(problem, inputs, {dx, dgamma, dbeta});
     }
     // Which NaN, is promised nowhere.
     const std::vector<bool> any_in_dx(dx.size(), true), any_in_sums(columns, true);
