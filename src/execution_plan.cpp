@@ -44,8 +44,8 @@ Traffic choose_traffic(const Transfer &transfer) {
     const auto fills_lines = [](std::uintptr_t floats) { return floats % cache_line_floats == 0; };
     const bool rows_fill_lines = fills_lines(transfer.columns) && fills_lines(transfer.output_stride) &&
                                  fills_lines(reinterpret_cast<std::uintptr_t>(transfer.output) / sizeof(float));
-    // A shorter row is done in less time than it takes to hold back what does not fill a line.
-    constexpr std::size_t least_packed = 64;
+    // Of shorter rows, holding back what does not fill a line costs more than it saves. Measured on Zen 4.
+    constexpr std::size_t least_packed = 96;
     return rows_fill_lines                                                                  ? Traffic::streamed
            : transfer.store == SIMDNORM_STORE_STREAMING || transfer.columns >= least_packed ? Traffic::packed
                                                                                             : Traffic::cached;
@@ -68,7 +68,16 @@ Grouping grouping_in_cache(std::size_t columns) {
 // Of rows too short to be written past the caches: their stores wait for the lines of y, and more rows under way do not
 // help. Measured on Zen 4.
 Grouping grouping_of_short_rows_in_memory(std::size_t columns) {
-    return columns <= 40 ? Grouping::overlapped_eights : Grouping::overlapped_pairs;
+    return columns <= 48 ? Grouping::overlapped_eights : Grouping::overlapped_pairs;
+}
+
+// Many, as steps wait for each other, but of long rows so few that they stay in L2. Measured on Zen 4.
+std::size_t gradient_rows_in_cache(std::size_t columns) {
+    return columns <= 4096 ? 8 : 2;
+}
+
+std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns) {
+    return columns <= 32 ? 8 : 4;
 }
 
 // As if the L1 had 32 KiB, for which thresholds were measured.
@@ -84,19 +93,16 @@ double scaled_to_l1(std::size_t columns, std::size_t l1d) {
 Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
     const double scaled = scaled_to_l1(columns, l1d);
     if (columns <= statistics_block && scaled <= 1024) {
-        return scaled <= 128   ? Grouping::interleaved_eights
+        return scaled <= 80    ? Grouping::interleaved_eights
+               : scaled <= 128 ? Grouping::overlapped_eights
                : scaled <= 384 ? Grouping::overlapped_pairs
                                : Grouping::overlapped_rows;
     }
     return scaled <= 2048 || columns > 32768 ? Grouping::rows : Grouping::pairs;
 }
 
-// In cache many, as steps wait for each other, but of long rows so few that they stay in L2; in memory so few that x
-// and dy of those under way stay in L1. Measured on Zen 4.
-std::size_t gradient_rows(std::size_t columns, Traffic traffic, std::size_t l1d) {
-    if (traffic == Traffic::cached) {
-        return columns <= 4096 ? 8 : 2;
-    }
+// So few that x and dy of those under way stay in L1. Measured on Zen 4.
+std::size_t gradient_rows_in_memory(std::size_t columns, std::size_t l1d) {
     const double scaled = scaled_to_l1(columns, l1d);
     return scaled <= 192 ? 4 : scaled <= 640 ? 2 : 1;
 }
@@ -138,16 +144,20 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
     const std::size_t batches = std::max<std::size_t>(4, elements_of_leaf / args.columns / rows_of_batch);
     const std::size_t rows_of_leaf = batches * rows_of_batch;
     const std::size_t leaves = (args.rows + rows_of_leaf - 1) / rows_of_leaf;
-    const Traffic traffic = choose_traffic({.matrices = 2 + present(args.dx),
-                                            .vectors = present(args.gamma),
-                                            .rows = args.rows,
-                                            .columns = args.columns,
-                                            .output = args.dx,
-                                            .output_stride = args.dx_stride,
-                                            .in_place = args.dx == args.dy || args.dx == nullptr,
-                                            .store = args.store});
-    return {rows_of_leaf, leaves, divide(args.rows, args.columns, leaves, args.threads),
-            gradient_rows(args.columns, traffic, cache_sizes().l1d), traffic};
+    const Transfer transfer = {.matrices = 2 + present(args.dx),
+                               .vectors = present(args.gamma),
+                               .rows = args.rows,
+                               .columns = args.columns,
+                               .output = args.dx,
+                               .output_stride = args.dx_stride,
+                               .in_place = args.dx == args.dy || args.dx == nullptr,
+                               .store = args.store};
+    const Traffic traffic = choose_traffic(transfer);
+    const std::size_t rows_of_group = traffic != Traffic::cached
+                                          ? gradient_rows_in_memory(args.columns, cache_sizes().l1d)
+                                      : lies_in_memory(transfer) ? gradient_rows_of_short_rows_in_memory(args.columns)
+                                                                 : gradient_rows_in_cache(args.columns);
+    return {rows_of_leaf, leaves, divide(args.rows, args.columns, leaves, args.threads), rows_of_group, traffic};
 }
 
 } // namespace simdnorm

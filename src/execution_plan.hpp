@@ -39,8 +39,8 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
 // Of rows that lie in memory, on a CPU with an L1 of so many bytes.
 Grouping grouping_in_memory(std::size_t columns, std::size_t l1d);
 
-// Of the backward pass, how many rows go through the steps together.
-std::size_t gradient_rows(std::size_t columns, Traffic traffic, std::size_t l1d);
+// The same of the backward pass: how many rows go through the steps together.
+std::size_t gradient_rows_in_memory(std::size_t columns, std::size_t l1d);
 
 // Of a matrix of that shape, of which `pieces` can be dealt out.
 Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int threads);

@@ -190,7 +190,7 @@ TEST(BackwardPlanning, GroupsRowsInCache) {
 TEST(BackwardPlanning, GroupsRowsInMemoryByWhatL1Holds) {
     for (const std::size_t scale : Sizes{1, 2, 3}) {
         const auto rows = [&](std::size_t columns) {
-            return simdnorm::gradient_rows(columns, Traffic::streamed, scale * (32U << 10));
+            return simdnorm::gradient_rows_in_memory(columns, scale * (32U << 10));
         };
         EXPECT_EQ(rows(192 * scale), 4U);
         EXPECT_EQ(rows(192 * scale + 1), 2U);
@@ -198,14 +198,17 @@ TEST(BackwardPlanning, GroupsRowsInMemoryByWhatL1Holds) {
         EXPECT_EQ(rows(640 * scale + 1), 1U);
         EXPECT_EQ(rows(1000000), 1U);
     }
+    EXPECT_EQ(plan(in_memory(31)).rows_of_group, 8U); // by ordinary stores
+    EXPECT_EQ(plan(in_memory(33)).rows_of_group, 4U);
+    EXPECT_EQ(plan(in_memory(95)).rows_of_group, 4U);
 }
 
 TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(plan({100, 64}).traffic, Traffic::cached);
     EXPECT_EQ(plan(in_memory(64)).traffic, Traffic::streamed);
-    EXPECT_EQ(plan(in_memory(65)).traffic, Traffic::packed);
-    EXPECT_EQ(plan(in_memory(33)).traffic, Traffic::cached);
-    EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, false, 1).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(97)).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(95)).traffic, Traffic::cached);
+    EXPECT_EQ(plan(in_memory(96), SIMDNORM_STORE_AUTO, false, 1).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, true).traffic, Traffic::fetched);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);
     EXPECT_EQ(plan({2, 64}, SIMDNORM_STORE_STREAMING).traffic, Traffic::streamed);

@@ -226,7 +226,9 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
         const auto grouping = [&](std::size_t columns) {
             return simdnorm::grouping_in_memory(columns, scale * (32U << 10));
         };
-        EXPECT_EQ(grouping(128 * scale), Grouping::interleaved_eights);
+        EXPECT_EQ(grouping(80 * scale), Grouping::interleaved_eights);
+        EXPECT_EQ(grouping(80 * scale + 1), Grouping::overlapped_eights);
+        EXPECT_EQ(grouping(128 * scale), Grouping::overlapped_eights);
         EXPECT_EQ(grouping(128 * scale + 1), Grouping::overlapped_pairs);
         EXPECT_EQ(grouping(384 * scale), Grouping::overlapped_pairs);
         EXPECT_EQ(grouping(1024 * scale), Grouping::overlapped_rows);
@@ -235,8 +237,8 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
         EXPECT_EQ(grouping(32768), Grouping::pairs);
         EXPECT_EQ(grouping(32769), Grouping::rows);
     }
-    EXPECT_EQ(plan(in_memory(33)).grouping, Grouping::overlapped_eights);
-    EXPECT_EQ(plan(in_memory(41)).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan(in_memory(47)).grouping, Grouping::overlapped_eights);
+    EXPECT_EQ(plan(in_memory(49)).grouping, Grouping::overlapped_pairs);
     EXPECT_EQ(plan(in_memory(64)).grouping, Grouping::interleaved_eights);
     EXPECT_EQ(plan(in_memory(5000)).grouping, simdnorm::grouping_in_memory(5000, simdnorm::cache_sizes().l1d));
 }
@@ -256,10 +258,10 @@ TEST(Plan, OverlapsOnlyRowsOfOneBlockHoweverLargeL1Is) {
 TEST(Plan, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(plan({100, 64}).traffic, Traffic::cached);
     EXPECT_EQ(plan(in_memory(64)).traffic, Traffic::streamed);
-    EXPECT_EQ(plan(in_memory(65)).traffic, Traffic::packed);
-    EXPECT_EQ(plan(in_memory(63)).traffic, Traffic::cached);
-    EXPECT_EQ(plan(in_memory(63), 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
-    EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_AUTO, 4).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(97)).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(95)).traffic, Traffic::cached);
+    EXPECT_EQ(plan(in_memory(95), 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(96), 1, SIMDNORM_STORE_AUTO, 4).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);
     EXPECT_EQ(plan({100, 64}, 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::streamed);
     EXPECT_EQ(plan({100, 65}, 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
