@@ -11,7 +11,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
@@ -57,7 +56,9 @@ class Rows {
          std::size_t offset)
         : Rows(rows, columns, stride, offset) {
         for (std::size_t row = 0; row < rows; ++row) {
-            std::copy_n(values.data() + row * columns, columns, buffer_.data() + row * stride_);
+            for (std::size_t j = 0; j < columns; ++j) {
+                buffer_.data()[row * stride_ + j] = values[row * columns + j];
+            }
         }
     }
 
