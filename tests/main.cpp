@@ -29,15 +29,24 @@ class PrintReplay : public testing::EmptyTestEventListener {
 
 } // namespace
 
-// A sanitizer that is built in ends the program where memory runs out, unless told to let it be seen as others see it.
-// Only the sanitizers call these.
-extern "C" const char *__asan_default_options() { // NOLINT(bugprone-reserved-identifier,readability-identifier-naming)
+// What a sanitizer that is built in asks for; only the sanitizers call these.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
+
+// It ends the program where memory runs out, unless told to let it be seen as others see it.
+extern "C" const char *__asan_default_options() {
     return "allocator_may_return_null=1";
 }
 
-extern "C" const char *__tsan_default_options() { // NOLINT(bugprone-reserved-identifier,readability-identifier-naming)
+extern "C" const char *__tsan_default_options() {
     return "allocator_may_return_null=1";
 }
+
+// Clang's OpenMP keeps what belongs to a team where the leak sanitizer does not look.
+extern "C" const char *__lsan_default_suppressions() {
+    return "leak:libomp.so\n";
+}
+
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 int main(int argc, char **argv) {
     testing::InitGoogleTest(&argc, argv);
