@@ -478,16 +478,16 @@ TEST_P(OpenMp, ACallInARegionWithinARegionToo) {
     omp_set_max_active_levels(3);
     const std::vector<Job> jobs = {job(large), job(shared)};
     int wrong = 0;
+    std::atomic<int> present{0};
     std::unique_ptr<ThreadWatch> watch;
 #pragma omp parallel num_threads(2) reduction(+ : wrong)
     {
         int wrong_within = 0;
 #pragma omp parallel num_threads(2) reduction(+ : wrong_within)
         {
-            // Once all four are there.
-#pragma omp barrier
+            ++present;
             if (omp_get_ancestor_thread_num(1) == 0 && omp_get_thread_num() == 0) {
-                while (threads_alive() < 4) {
+                while (present < 4) {
                     std::this_thread::yield();
                 }
                 watch = std::make_unique<ThreadWatch>();
