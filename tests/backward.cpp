@@ -14,6 +14,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -226,6 +227,23 @@ TEST_P(BackwardPass, OneColumnAndConstantRowsGiveZero) {
             if (columns == 1 || epsilon == 0) {
                 EXPECT_EQ(actual.dx, std::vector<float>(3 * columns, 0.0F)) << columns << " columns";
             }
+        }
+    }
+}
+
+TEST_P(BackwardPass, AnRstdOfZeroGivesZeroEvenWhereDifferencesOverflow) {
+    constexpr double huge_epsilon = 1.7e308; // its root is beyond 1 / the least float
+    for (const std::size_t columns : Sizes{2, 5, 33, 100, 1000, 5000}) {
+        for (const float largest : {1.0F, std::numeric_limits<float>::max()}) {
+            Problem alternating{.rows = 3, .columns = columns, .epsilon = huge_epsilon};
+            for (std::size_t i = 0; i < 3 * columns; ++i) {
+                alternating.x.push_back(i % 3 == 0 ? -largest : largest);
+            }
+            const Backward problem(alternating, 9);
+            ASSERT_EQ(problem.kept.rstd, std::vector<float>(3, 0.0F));
+            const Gradients actual = layer_norm_backward(problem);
+            EXPECT_EQ(actual.dx, std::vector<float>(3 * columns, 0.0F)) << columns << " columns of " << largest;
+            EXPECT_EQ(actual.dgamma, std::vector<float>(columns, 0.0F)) << columns << " columns of " << largest;
         }
     }
 }

@@ -372,13 +372,13 @@ template <class V>
 }
 
 // A power of two that brings differences of x to about 1, without an overflow of the mean. An rstd of 0 makes 0 of all
-// that are finite, so they are scaled only where they overflow.
+// that is finite, so differences are scaled only where they or their products overflow, and then as far as can be.
 inline float scale_of(float mean, float rstd, bool overflows) {
     if (!std::isfinite(rstd) || !std::isfinite(mean)) {
         return 1.0F;
     }
     if (rstd == 0.0F) {
-        return overflows ? 0x1p-64F : 1.0F;
+        return overflows ? 0x1p-126F : 1.0F;
     }
     int exponent = std::ilogb(rstd);
     if (mean != 0.0F && exponent > 100 - std::ilogb(mean)) {
@@ -397,7 +397,8 @@ inline bool settle_row(GradientGroup &group, std::size_t r, const GroupSums &sum
     }
     const double offset = sums.differences[r] * per_element;
     if (round < most_rounds) {
-        const bool overflows = !std::isfinite(offset) || group.scale[r] < 1.0F; // once scaled, it stays so
+        const bool overflows = !std::isfinite(offset) || !std::isfinite(sums.products[r]) ||
+                               group.scale[r] < 1.0F; // once scaled, it stays so
         const float scale = scale_of(group.mean[r], group.factor[r], overflows);
         const double mean = group.mean[r] + (std::isfinite(offset) ? offset / static_cast<double>(group.scale[r]) : 0);
         if (scale != group.scale[r] || static_cast<float>(mean) != group.mean[r]) {
