@@ -73,7 +73,7 @@ Grouping grouping_of_short_rows_in_memory(std::size_t columns) {
 
 // Many, as steps wait for each other, but of long rows so few that they stay in L2. Measured on Zen 4.
 std::size_t gradient_rows_in_cache(std::size_t columns) {
-    return columns <= 4096 ? 8 : 2;
+    return columns <= 4096 ? 8 : 4;
 }
 
 std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns) {
@@ -101,20 +101,23 @@ Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
     return scaled <= 2048 || columns > 32768 ? Grouping::rows : Grouping::pairs;
 }
 
-// So few that x and dy of those under way stay in L1. Measured on Zen 4.
+// So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
+// sums over rows. Measured on Zen 4.
 std::size_t gradient_rows_in_memory(std::size_t columns, std::size_t l1d) {
     const double scaled = scaled_to_l1(columns, l1d);
-    return scaled <= 192 ? 4 : scaled <= 640 ? 2 : 1;
+    return scaled <= 192 ? 4 : scaled <= 640 ? 2 : scaled < 2048 ? 1 : 4;
 }
 
-Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int threads) {
+Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, std::size_t rows_of_group, int threads) {
     const std::size_t by_work = rows * columns / least_elements_per_thread;
     if (threads == 1 || by_work <= 1) {
         return {1, false};
     }
     const auto allowed = static_cast<std::size_t>(threads_allowed(threads));
     const std::size_t dealing = std::min({allowed, by_work, pieces});
-    const std::size_t sharing = std::min(allowed, columns / least_elements_per_thread);
+    const std::size_t rows_shared = std::min(rows, rows_of_group);
+    const std::size_t sharing =
+        std::min({allowed, rows_shared * columns / least_elements_per_thread, blocks_of(columns)});
     // As many threads share a row as would have pieces of their own: better where some of these would get one more than
     // others, and few altogether.
     const bool uneven = pieces % dealing != 0 && pieces < 4 * dealing;
@@ -135,7 +138,7 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args) {
     const Grouping grouping = traffic != Traffic::cached ? grouping_in_memory(args.columns, cache_sizes().l1d)
                               : lies_in_memory(transfer) ? grouping_of_short_rows_in_memory(args.columns)
                                                          : grouping_in_cache(args.columns);
-    return {divide(args.rows, args.columns, args.rows, args.threads), grouping, traffic};
+    return {divide(args.rows, args.columns, args.rows, 1, args.threads), grouping, traffic};
 }
 
 BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args) {
@@ -157,7 +160,8 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
                                           ? gradient_rows_in_memory(args.columns, cache_sizes().l1d)
                                       : lies_in_memory(transfer) ? gradient_rows_of_short_rows_in_memory(args.columns)
                                                                  : gradient_rows_in_cache(args.columns);
-    return {rows_of_leaf, leaves, divide(args.rows, args.columns, leaves, args.threads), rows_of_group, traffic};
+    const Division division = divide(args.rows, args.columns, leaves, rows_of_group, args.threads);
+    return {rows_of_leaf, leaves, division, rows_of_group, traffic};
 }
 
 } // namespace simdnorm

@@ -42,8 +42,8 @@ Grouping grouping_in_memory(std::size_t columns, std::size_t l1d);
 // The same of the backward pass: how many rows go through the steps together.
 std::size_t gradient_rows_in_memory(std::size_t columns, std::size_t l1d);
 
-// Of a matrix of that shape, of which `pieces` can be dealt out.
-Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, int threads);
+// Of a matrix of that shape, of which `pieces` can be dealt out; threads that share rows meet once for `rows_of_group`.
+Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, std::size_t rows_of_group, int threads);
 
 // What one thread of a team does of `count` rows, or blocks: neighbours, and no thread more than one above another.
 struct Share {

@@ -108,7 +108,7 @@ TEST_P(BackwardPaths, SharedRows) {
              {mixed_problem(seed, shape.rows, shape.columns), normal_problem(seed, shape.rows, shape.columns)}) {
             const Backward problem(forward, seed);
             for (const int threads : {1, 2, 3, 8}) {
-                for (const std::size_t rows_of_group : Sizes{1, 2, 8}) {
+                for (const std::size_t rows_of_group : Sizes{1, 4, 8}) {
                     for (const Traffic traffic : all_traffics) {
                         expect_same_bits(problem, {rows_of_group, traffic, {.threads = threads, .shares_rows = true}});
                     }
@@ -156,7 +156,7 @@ TEST_P(BackwardPaths, NothingBesideSharedRowsIsTouched) {
         const Backward problem(normal_problem(seed, 17, columns), seed);
         const Gradients expected = plainest(problem);
         for (const int threads : {1, 2, 3}) {
-            for (const std::size_t rows_of_group : Sizes{1, 2, 8}) {
+            for (const std::size_t rows_of_group : Sizes{1, 4, 8}) {
                 for (const Traffic traffic : all_traffics) {
                     expect_nothing_beside_touched(guarded, problem, expected,
                                                   {rows_of_group, traffic, {.threads = threads, .shares_rows = true}});
@@ -169,14 +169,15 @@ TEST_P(BackwardPaths, NothingBesideSharedRowsIsTouched) {
 SIMDNORM_ON_EVERY_INSTRUCTION_SET(BackwardPaths);
 
 // The plan looks at sizes and addresses alone: nothing here is ever read.
-BackwardPlan plan(Shape shape, int store = SIMDNORM_STORE_AUTO, bool in_place = false, std::size_t offset_of_dx = 0) {
+BackwardPlan plan(Shape shape, int store = SIMDNORM_STORE_AUTO, bool in_place = false, std::size_t offset_of_dx = 0,
+                  int threads = 1) {
     alignas(64) static float memory[256];
     simdnorm_layer_norm_backward_args args = {};
     args.rows = shape.rows;
     args.columns = shape.columns;
     args.dx = memory + offset_of_dx;
     args.dy = in_place ? args.dx : memory + 128;
-    args.threads = 1;
+    args.threads = threads;
     args.store = store;
     return simdnorm::plan_layer_norm_backward(args);
 }
@@ -184,7 +185,7 @@ BackwardPlan plan(Shape shape, int store = SIMDNORM_STORE_AUTO, bool in_place = 
 TEST(BackwardPlanning, GroupsRowsInCache) {
     EXPECT_EQ(plan({8, 1}).rows_of_group, 8U);
     EXPECT_EQ(plan({8, 4096}).rows_of_group, 8U);
-    EXPECT_EQ(plan({1, 4097}).rows_of_group, 2U);
+    EXPECT_EQ(plan({1, 4097}).rows_of_group, 4U);
 }
 
 TEST(BackwardPlanning, GroupsRowsInMemoryByWhatL1Holds) {
@@ -196,7 +197,9 @@ TEST(BackwardPlanning, GroupsRowsInMemoryByWhatL1Holds) {
         EXPECT_EQ(rows(192 * scale + 1), 2U);
         EXPECT_EQ(rows(640 * scale), 2U);
         EXPECT_EQ(rows(640 * scale + 1), 1U);
-        EXPECT_EQ(rows(1000000), 1U);
+        EXPECT_EQ(rows(2048 * scale - 1), 1U);
+        EXPECT_EQ(rows(2048 * scale), 4U);
+        EXPECT_EQ(rows(1000000), 4U);
     }
     EXPECT_EQ(plan(in_memory(31)).rows_of_group, 8U); // by ordinary stores
     EXPECT_EQ(plan(in_memory(33)).rows_of_group, 4U);
@@ -213,6 +216,22 @@ TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);
     EXPECT_EQ(plan({2, 64}, SIMDNORM_STORE_STREAMING).traffic, Traffic::streamed);
     EXPECT_EQ(plan({2, 33}, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
+}
+
+TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {
+    const auto expect = [](Shape shape, int wanted, int threads, bool shares_rows) {
+        const simdnorm::Division actual = plan(shape, SIMDNORM_STORE_AUTO, false, 0, wanted).division;
+        EXPECT_EQ(actual.threads, threads) << shape.rows << " x " << shape.columns << " on " << wanted;
+        EXPECT_EQ(actual.shares_rows, shares_rows) << shape.rows << " x " << shape.columns << " on " << wanted;
+    };
+    expect({2, 3000000}, 1, 1, false);
+    expect({3000000, 2}, 4, 4, false);
+    expect({2, 3000000}, 4, 4, true);
+    expect({42, 16384}, 4, 4, true); // one leaf; threads meet once for four rows, each with 16,384 elements
+    expect({42, 8192}, 4, 2, true);
+    expect({1, 16384}, 4, 1, false); // one row, which is too little to meet for
+    expect({42, 4096}, 4, 1, false); // one block
+    expect({256, 16384}, 4, 4, false);
 }
 
 } // namespace

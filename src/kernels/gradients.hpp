@@ -611,17 +611,24 @@ template <class V, class Delta, bool writes_dx, Traffic traffic, std::size_t row
     }
 }
 
+// Block by block of columns: a block of gamma and of the sums over rows serves all rows of the group. In memory rows of
+// several blocks go one at a time, in the order of addresses; what is packed knows that order alone.
 template <class V, class Delta, bool writes_dx, Traffic traffic>
 [[gnu::always_inline]] inline void write_group(const GradientRows &range, const GradientGroup &group, std::size_t begin,
                                                std::size_t end, std::size_t ahead, const ColumnSums &sums,
                                                GradientOutput<V, traffic> &output) {
     constexpr std::size_t pass = GradientOutput<V, traffic>::rows_per_pass;
-    std::size_t r = 0;
-    for (; pass > 1 && group.rows - r >= pass; r += pass) {
-        write_rows<V, Delta, writes_dx, traffic, pass>(range, group, r, begin, end, ahead, sums, output);
-    }
-    for (; r < group.rows; ++r) {
-        write_rows<V, Delta, writes_dx, traffic, 1>(range, group, r, begin, end, ahead, sums, output);
+    const bool in_passes = pass > 1 && (traffic == Traffic::cached || range.columns <= normalize_block);
+    const std::size_t block = traffic == Traffic::packed ? end - begin : normalize_block;
+    for (; begin < end; begin += block) {
+        const std::size_t block_end = smaller(end - begin, block) + begin;
+        std::size_t r = 0;
+        for (; in_passes && group.rows - r >= pass; r += pass) {
+            write_rows<V, Delta, writes_dx, traffic, pass>(range, group, r, begin, block_end, ahead, sums, output);
+        }
+        for (; r < group.rows; ++r) {
+            write_rows<V, Delta, writes_dx, traffic, 1>(range, group, r, begin, block_end, ahead, sums, output);
+        }
     }
 }
 
