@@ -92,10 +92,10 @@ double scaled_to_l1(std::size_t columns, std::size_t l1d) {
 // streaming stores. Rows too long for that share at least gamma and beta, until a pair of them is too much for L2.
 Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
     const double scaled = scaled_to_l1(columns, l1d);
-    if (columns <= statistics_block && scaled <= 1024) {
+    if (columns <= statistics_block && scaled <= 1152) {
         return scaled <= 80    ? Grouping::interleaved_eights
                : scaled <= 128 ? Grouping::overlapped_eights
-               : scaled <= 384 ? Grouping::overlapped_pairs
+               : scaled <= 288 ? Grouping::overlapped_pairs
                                : Grouping::overlapped_rows;
     }
     return scaled <= 2048 || columns > 32768 ? Grouping::rows : Grouping::pairs;

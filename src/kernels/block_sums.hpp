@@ -148,14 +148,14 @@ template <std::size_t whole_quads, class Row, class Last>
 }
 
 // The first `columns` of the chunk at `begin`, 0 < columns <= 512, in the same tree without what is missing.
-template <class V, class Row, class Add>
+template <class V, Walk walk, class Row, class Add>
 [[gnu::always_inline]] inline void add_last_chunk(const Row &row, std::size_t begin, std::size_t columns,
                                                   const Add &add) {
     const auto with_quads = [&](auto whole_quads) __attribute__((always_inline)) {
         const std::size_t rest = columns - whole_quads * quad_columns;
         with_vectors(
             rest, [&](auto vectors) __attribute__((always_inline)) {
-                for_each_group<V>([&](auto g) __attribute__((always_inline)) {
+                for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
                     const std::size_t lane = begin + g * V::width;
                     const typename V::Mask mask = V::first(elements_in_group<V>(rest - (vectors - 1) * lane_count, g));
                     add(g, sum_chunk<whole_quads>(
@@ -179,11 +179,11 @@ template <class V, class Row, class Add>
 
 // Calls add(g, terms) with the sums of each chunk of the first `columns` of a row, for each group of lanes. Of a Row,
 // whole_quad(lane) and quad<vectors>(lane, mask of the last vector) are the terms of a quad whose lanes begin there.
-template <class V, class Row, class Add>
+template <class V, Walk walk, class Row, class Add>
 [[gnu::always_inline]] inline void add_chunks(const Row &row, std::size_t columns, const Add &add) {
     std::size_t done = 0;
     for (; columns - done > chunk_columns; done += chunk_columns) {
-        for_each_group<V>([&](auto g) __attribute__((always_inline)) {
+        for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
             const std::size_t lane = done + g * V::width;
             add(g, sum_chunk<chunk_quads - 1>(
                        row, lane, [&]() __attribute__((always_inline)) {
@@ -191,7 +191,7 @@ template <class V, class Row, class Add>
                        }));
         });
     }
-    add_last_chunk<V>(row, done, columns - done, add);
+    add_last_chunk<V, walk>(row, done, columns - done, add);
 }
 
 // Both sums of a block, as lanes not yet added together.
@@ -261,22 +261,22 @@ class ShortBlock {
     typename V::Mask last_[groups<V>];
 };
 
-template <class V>
+template <class V, Walk walk>
 struct LongBlock {
     // The sum of the elements that the pivot is the mean of: four vectors spread over the block.
     [[gnu::always_inline]] static typename V::Double sample(const float *x, std::size_t columns) {
         const std::size_t step = columns / quad_columns * lane_count;
         FloatLanes<V> sums;
-        for (std::size_t g = 0; g < groups<V>; ++g) {
+        for_each_group<V, walk>([&](std::size_t g) __attribute__((always_inline)) {
             sums.group[g] = Quad<V, quad_vectors>::load_whole(x + g * V::width, step).sum();
-        }
+        });
         return fold(sums);
     }
 
     [[gnu::always_inline]] static BlockSums<typename V::Double> sum(const float *x, std::size_t columns, float pivot) {
         DoubleLanes<V> differences;
         DoubleLanes<V> squares;
-        add_chunks<V>(
+        add_chunks<V, walk>(
             CentredRow<V>{x, V::broadcast(pivot)},
             columns, [&](auto g, const Sums<V> &sums) __attribute__((always_inline)) {
                 differences.add(g, sums.differences);
@@ -286,9 +286,9 @@ struct LongBlock {
     }
 };
 
-// A block of any length. Not inlined: one copy serves every number of rows and kind of store, and building takes
-// seconds instead of minutes.
-template <class V>
+// A block of any length, of a row in cache or in memory. Not inlined: one copy serves every number of rows and kind of
+// store, and building takes seconds instead of minutes.
+template <class V, bool in_memory>
 class AnyBlock {
   public:
     using Lanes = typename V::Double;
@@ -304,16 +304,26 @@ class AnyBlock {
     [[gnu::always_inline]] static typename V::Double fold_lanes(Lanes lanes) { return lanes; }
 
   private:
+    // What the CPU fetches some rows ahead of shorter ones is at hand already and soon needed. Measured on Zen 4.
+    static constexpr std::size_t most_unrolled_in_memory = 320;
+
     [[gnu::noinline]] static typename V::Double sample(const float *x, std::size_t columns) {
+        if (in_memory && columns > most_unrolled_in_memory) {
+            return LongBlock<V, Walk::in_loops>::sample(x, columns);
+        }
         if (columns > quad_columns) {
-            return LongBlock<V>::sample(x, columns);
+            return LongBlock<V, Walk::unrolled>::sample(x, columns);
         }
         return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>(columns).sample(x); });
     }
 
     [[gnu::noinline]] static void sum(BlockSums<Lanes> &sums, const float *x, std::size_t columns, float pivot) {
+        if (in_memory && columns > most_unrolled_in_memory) {
+            sums = LongBlock<V, Walk::in_loops>::sum(x, columns, pivot);
+            return;
+        }
         if (columns > quad_columns) {
-            sums = LongBlock<V>::sum(x, columns, pivot);
+            sums = LongBlock<V, Walk::unrolled>::sum(x, columns, pivot);
             return;
         }
         with_vectors(columns, [&](auto vectors) {

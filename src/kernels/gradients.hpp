@@ -217,7 +217,7 @@ template <class V, class Delta>
     GradientEights<V> sums;
     GradientFloats<V> chunk;
     for (; begin < end; begin += normalize_block) { // there are no more ones to stand for a gamma left out
-        add_chunks<V>(
+        add_chunks<V, Walk::in_loops>(
             GradientRow<V, Delta>(range, group, r, begin), smaller(end - begin, normalize_block),
             [&](auto g, const GradientTerms<V> &terms) __attribute__((always_inline)) {
                 chunk.put(g, terms);

@@ -141,7 +141,7 @@ template <class V>
 [[gnu::noinline, gnu::cold]] void layer_norm_one_by_one(LayerNormRows range, std::size_t first, std::size_t rows) {
     for (std::size_t row = first; row < first + rows; ++row) {
         RowStatistics<1> statistics;
-        row_statistics<V, 1>(statistics, row_starts<1>(range, row), range.columns, range.epsilon);
+        row_statistics<V>(statistics, row_starts<1>(range, row), range.columns, range.epsilon);
         if (statistics.template are_ordinary<V>()) {
             Output<V, Traffic::cached>(range).put(range, Group<1>{row, statistics, 0});
             write_statistics(range, row, statistics.mean, statistics.rstd);
@@ -183,7 +183,7 @@ void layer_norm_groups(const LayerNormRows &all) {
     std::size_t row = 0;
     for (; range.rows - row >= rows; row += rows) {
         RowStatistics<rows> statistics;
-        row_statistics<V, rows>(statistics, row_starts<rows>(range, row), range.columns, range.epsilon);
+        row_statistics<V>(statistics, row_starts<rows>(range, row), range.columns, range.epsilon);
         const bool more = range.rows - row >= 2 * rows;
         normalize_group(range, Group<rows>{row, statistics, more ? rows * range.x_stride : 0}, output);
     }
@@ -304,6 +304,9 @@ class Overlapped {
     InFlight flight_[most_under_way];
 };
 
+template <class V, Traffic traffic>
+using AnyBlockOf = AnyBlock<V, traffic != Traffic::cached>;
+
 template <class V, Traffic traffic, class Block, std::size_t rows, bool interleaved = false>
 void layer_norm_overlapped(const LayerNormRows &range) {
     Overlapped<V, traffic, Block, rows> groups(range);
@@ -313,14 +316,14 @@ void layer_norm_overlapped(const LayerNormRows &range) {
         groups.run();
     }
     if constexpr (rows > 1) {
-        layer_norm_overlapped<V, traffic, AnyBlock<V>, 1>(rest_of(range, range.rows / rows * rows));
+        layer_norm_overlapped<V, traffic, AnyBlockOf<V, traffic>, 1>(rest_of(range, range.rows / rows * rows));
     }
 }
 
 template <class V, Traffic traffic, bool interleaved>
 void layer_norm_eights(const LayerNormRows &range) {
     if (range.columns > quad_columns) {
-        return layer_norm_overlapped<V, traffic, AnyBlock<V>, 8>(range);
+        return layer_norm_overlapped<V, traffic, AnyBlockOf<V, traffic>, 8>(range);
     }
     with_vectors(range.columns, [&](auto vectors) {
         layer_norm_overlapped<V, traffic, ShortBlock<V, vectors>, 8, interleaved>(range);
@@ -338,9 +341,9 @@ void layer_norm_grouped(const LayerNormRows &range) {
         case Grouping::overlapped_eights:
             return layer_norm_eights<V, traffic, false>(range);
         case Grouping::overlapped_pairs:
-            return layer_norm_overlapped<V, traffic, AnyBlock<V>, 2>(range);
+            return layer_norm_overlapped<V, traffic, AnyBlockOf<V, traffic>, 2>(range);
         case Grouping::overlapped_rows:
-            return layer_norm_overlapped<V, traffic, AnyBlock<V>, 1>(range);
+            return layer_norm_overlapped<V, traffic, AnyBlockOf<V, traffic>, 1>(range);
         case Grouping::pairs:
             return layer_norm_groups<V, traffic, 2>(range);
         case Grouping::rows:

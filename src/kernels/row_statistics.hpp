@@ -149,16 +149,17 @@ template <class V, std::size_t rows>
 template <class V, std::size_t rows>
 [[gnu::noinline, gnu::cold]] Moments<rows> mend_poor_pivots(RowStarts<rows> x, std::size_t columns,
                                                             CentredSums<rows> sums, Moments<rows> moments) {
-    const AnyBlock<V> block(columns);
+    using Block = AnyBlock<V, false>;
+    const Block block(columns);
     for (std::size_t r = 0; r < rows; ++r) {
         const CentredSums<1> sum = {{sums.differences[r]}, {sums.squares[r]}};
         if (!has_poor_pivot<V, 1>(sum, moments.count)) {
             continue;
         }
         const Pivots<1> pivot = {{static_cast<float>(moments.pivot[r] + moments.offset[r])}};
-        LaneSums<AnyBlock<V>, 1> lanes;
+        LaneSums<Block, 1> lanes;
         sum_lanes<V>(lanes, {{x.at[r]}}, block, pivot);
-        const Moments<1> again = moments_of<V>(block.counts(), pivot, add_lanes<V, AnyBlock<V>>(lanes));
+        const Moments<1> again = moments_of<V>(block.counts(), pivot, add_lanes<V, Block>(lanes));
         moments.pivot[r] = again.pivot[0];
         moments.offset[r] = again.offset[0];
         moments.squares[r] = again.squares[0];
@@ -179,10 +180,11 @@ template <class V, class Block, std::size_t rows>
 
 template <class V, std::size_t rows>
 [[gnu::always_inline]] inline Moments<rows> block_moments(const RowStarts<rows> &x, std::size_t columns) {
-    const AnyBlock<V> block(columns);
+    using Block = AnyBlock<V, false>;
+    const Block block(columns);
     Pivots<rows> pivots;
     choose_pivots<V>(pivots, x, block);
-    LaneSums<AnyBlock<V>, rows> lanes;
+    LaneSums<Block, rows> lanes;
     sum_lanes<V>(lanes, x, block, pivots);
     return finish_block<V>(lanes, x, block, pivots);
 }
