@@ -93,7 +93,7 @@ double scaled_to_l1(std::size_t columns, std::size_t l1d) {
 Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
     const double scaled = scaled_to_l1(columns, l1d);
     if (columns <= statistics_block && scaled <= 1152) {
-        return scaled <= 80    ? Grouping::interleaved_eights
+        return scaled <= 64    ? Grouping::interleaved_eights
                : scaled <= 128 ? Grouping::overlapped_eights
                : scaled <= 288 ? Grouping::overlapped_pairs
                                : Grouping::overlapped_rows;
@@ -102,10 +102,10 @@ Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
 }
 
 // So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
-// sums over rows. Measured on Zen 4.
+// sums over rows, as many as stay in L2 with those asked for ahead. Measured on Zen 4.
 std::size_t gradient_rows_in_memory(std::size_t columns, std::size_t l1d) {
     const double scaled = scaled_to_l1(columns, l1d);
-    return scaled <= 192 ? 4 : scaled <= 640 ? 2 : scaled < 2048 ? 1 : 4;
+    return scaled <= 192 ? 4 : scaled <= 640 ? 2 : scaled < 2048 ? 1 : columns <= 8192 ? 4 : 2;
 }
 
 Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, std::size_t rows_of_group, int threads) {

@@ -199,7 +199,8 @@ TEST(BackwardPlanning, GroupsRowsInMemoryByWhatL1Holds) {
         EXPECT_EQ(rows(640 * scale + 1), 1U);
         EXPECT_EQ(rows(2048 * scale - 1), 1U);
         EXPECT_EQ(rows(2048 * scale), 4U);
-        EXPECT_EQ(rows(1000000), 4U);
+        EXPECT_EQ(rows(8192), 4U);
+        EXPECT_EQ(rows(8193), 2U);
     }
     EXPECT_EQ(plan(in_memory(31)).rows_of_group, 8U); // by ordinary stores
     EXPECT_EQ(plan(in_memory(33)).rows_of_group, 4U);

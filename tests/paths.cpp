@@ -226,8 +226,8 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
         const auto grouping = [&](std::size_t columns) {
             return simdnorm::grouping_in_memory(columns, scale * (32U << 10));
         };
-        EXPECT_EQ(grouping(80 * scale), Grouping::interleaved_eights);
-        EXPECT_EQ(grouping(80 * scale + 1), Grouping::overlapped_eights);
+        EXPECT_EQ(grouping(64 * scale), Grouping::interleaved_eights);
+        EXPECT_EQ(grouping(64 * scale + 1), Grouping::overlapped_eights);
         EXPECT_EQ(grouping(128 * scale), Grouping::overlapped_eights);
         EXPECT_EQ(grouping(128 * scale + 1), Grouping::overlapped_pairs);
         EXPECT_EQ(grouping(288 * scale), Grouping::overlapped_pairs);
