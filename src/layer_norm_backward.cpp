@@ -110,8 +110,8 @@ class Memory {
     // As a real number: there may be more to ask for than size_t can tell.
     Memory(std::size_t parts, double elements) {
         // Threads must not write to one line of a cache, nor to two lines that are fetched together: 128 bytes.
-        constexpr double unit = (127 + sizeof(Element)) / sizeof(Element);
-        const double padded = std::ceil(elements / unit) * unit;
+        constexpr std::size_t unit = (127 + sizeof(Element)) / sizeof(Element);
+        const double padded = std::ceil(elements / static_cast<double>(unit)) * static_cast<double>(unit);
         const double all = static_cast<double>(parts) * padded;
         if (all <= static_cast<double>(few)) {
             begin_ = few_;
@@ -121,6 +121,7 @@ class Memory {
         }
         part_ = begin_ != nullptr ? static_cast<std::size_t>(padded) : 0;
     }
+    ~Memory() = default;
     Memory(const Memory &) = delete;
     Memory &operator=(const Memory &) = delete;
 

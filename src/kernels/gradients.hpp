@@ -547,6 +547,7 @@ template <class V>
 struct GradientOutput<V, Traffic::packed> {
     static constexpr std::size_t rows_per_pass = 1;
 
+    // NOLINTNEXTLINE(readability-non-const-parameter): the packer writes there
     [[gnu::always_inline]] explicit GradientOutput(float *dx) : packer(dx) {}
     [[gnu::always_inline]] void whole(float *, typename V::Floats value) { packer.put(value); }
     [[gnu::always_inline]] void part(float *, std::size_t count, typename V::Floats value) {
