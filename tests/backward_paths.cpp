@@ -108,7 +108,7 @@ TEST_P(BackwardPaths, SharedRows) {
              {mixed_problem(seed, shape.rows, shape.columns), normal_problem(seed, shape.rows, shape.columns)}) {
             const Backward problem(forward, seed);
             for (const int threads : {1, 2, 3, 8}) {
-                for (const std::size_t rows_of_group : Sizes{1, 4, 8}) {
+                for (const std::size_t rows_of_group : Sizes{1, 2, 4, 8}) {
                     for (const Traffic traffic : all_traffics) {
                         expect_same_bits(problem, {rows_of_group, traffic, {.threads = threads, .shares_rows = true}});
                     }
@@ -156,7 +156,7 @@ TEST_P(BackwardPaths, NothingBesideSharedRowsIsTouched) {
         const Backward problem(normal_problem(seed, 17, columns), seed);
         const Gradients expected = plainest(problem);
         for (const int threads : {1, 2, 3}) {
-            for (const std::size_t rows_of_group : Sizes{1, 4, 8}) {
+            for (const std::size_t rows_of_group : Sizes{1, 2, 4, 8}) {
                 for (const Traffic traffic : all_traffics) {
                     expect_nothing_beside_touched(guarded, problem, expected,
                                                   {rows_of_group, traffic, {.threads = threads, .shares_rows = true}});

@@ -286,9 +286,9 @@ struct LongBlock {
     }
 };
 
-// A block of any length, of a row in cache or in memory. Not inlined: one copy serves every number of rows and kind of
-// store, and building takes seconds instead of minutes.
-template <class V, bool in_memory>
+// A block of any length. Not inlined: one copy serves every number of rows and kind of store, and building takes
+// seconds instead of minutes.
+template <class V, Walk walk>
 class AnyBlock {
   public:
     using Lanes = typename V::Double;
@@ -304,26 +304,16 @@ class AnyBlock {
     [[gnu::always_inline]] static typename V::Double fold_lanes(Lanes lanes) { return lanes; }
 
   private:
-    // What the CPU fetches some rows ahead of shorter ones is at hand already and soon needed. Measured on Zen 4.
-    static constexpr std::size_t most_unrolled_in_memory = 320;
-
     [[gnu::noinline]] static typename V::Double sample(const float *x, std::size_t columns) {
-        if (in_memory && columns > most_unrolled_in_memory) {
-            return LongBlock<V, Walk::in_loops>::sample(x, columns);
-        }
         if (columns > quad_columns) {
-            return LongBlock<V, Walk::unrolled>::sample(x, columns);
+            return LongBlock<V, walk>::sample(x, columns);
         }
         return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>(columns).sample(x); });
     }
 
     [[gnu::noinline]] static void sum(BlockSums<Lanes> &sums, const float *x, std::size_t columns, float pivot) {
-        if (in_memory && columns > most_unrolled_in_memory) {
-            sums = LongBlock<V, Walk::in_loops>::sum(x, columns, pivot);
-            return;
-        }
         if (columns > quad_columns) {
-            sums = LongBlock<V, Walk::unrolled>::sum(x, columns, pivot);
+            sums = LongBlock<V, walk>::sum(x, columns, pivot);
             return;
         }
         with_vectors(columns, [&](auto vectors) {

@@ -304,8 +304,10 @@ class Overlapped {
     InFlight flight_[most_under_way];
 };
 
+// Rows go singly where they are long. In memory no load may have a stride of such a row; what a stride of shorter rows
+// makes the CPU fetch is at hand already and soon needed.
 template <class V, Traffic traffic>
-using AnyBlockOf = AnyBlock<V, traffic != Traffic::cached>;
+using SingleRow = AnyBlock<V, traffic == Traffic::cached ? Walk::unrolled : Walk::in_loops>;
 
 template <class V, Traffic traffic, class Block, std::size_t rows, bool interleaved = false>
 void layer_norm_overlapped(const LayerNormRows &range) {
@@ -316,14 +318,14 @@ void layer_norm_overlapped(const LayerNormRows &range) {
         groups.run();
     }
     if constexpr (rows > 1) {
-        layer_norm_overlapped<V, traffic, AnyBlockOf<V, traffic>, 1>(rest_of(range, range.rows / rows * rows));
+        layer_norm_overlapped<V, traffic, SingleRow<V, traffic>, 1>(rest_of(range, range.rows / rows * rows));
     }
 }
 
 template <class V, Traffic traffic, bool interleaved>
 void layer_norm_eights(const LayerNormRows &range) {
     if (range.columns > quad_columns) {
-        return layer_norm_overlapped<V, traffic, AnyBlockOf<V, traffic>, 8>(range);
+        return layer_norm_overlapped<V, traffic, AnyBlock<V, Walk::unrolled>, 8>(range);
     }
     with_vectors(range.columns, [&](auto vectors) {
         layer_norm_overlapped<V, traffic, ShortBlock<V, vectors>, 8, interleaved>(range);
@@ -341,9 +343,9 @@ void layer_norm_grouped(const LayerNormRows &range) {
         case Grouping::overlapped_eights:
             return layer_norm_eights<V, traffic, false>(range);
         case Grouping::overlapped_pairs:
-            return layer_norm_overlapped<V, traffic, AnyBlockOf<V, traffic>, 2>(range);
+            return layer_norm_overlapped<V, traffic, AnyBlock<V, Walk::unrolled>, 2>(range);
         case Grouping::overlapped_rows:
-            return layer_norm_overlapped<V, traffic, AnyBlockOf<V, traffic>, 1>(range);
+            return layer_norm_overlapped<V, traffic, SingleRow<V, traffic>, 1>(range);
         case Grouping::pairs:
             return layer_norm_groups<V, traffic, 2>(range);
         case Grouping::rows:

@@ -149,7 +149,7 @@ template <class V, std::size_t rows>
 template <class V, std::size_t rows>
 [[gnu::noinline, gnu::cold]] Moments<rows> mend_poor_pivots(RowStarts<rows> x, std::size_t columns,
                                                             CentredSums<rows> sums, Moments<rows> moments) {
-    using Block = AnyBlock<V, false>;
+    using Block = AnyBlock<V, Walk::unrolled>;
     const Block block(columns);
     for (std::size_t r = 0; r < rows; ++r) {
         const CentredSums<1> sum = {{sums.differences[r]}, {sums.squares[r]}};
@@ -180,7 +180,7 @@ template <class V, class Block, std::size_t rows>
 
 template <class V, std::size_t rows>
 [[gnu::always_inline]] inline Moments<rows> block_moments(const RowStarts<rows> &x, std::size_t columns) {
-    using Block = AnyBlock<V, false>;
+    using Block = AnyBlock<V, Walk::unrolled>;
     const Block block(columns);
     Pivots<rows> pivots;
     choose_pivots<V>(pivots, x, block);
