@@ -85,7 +85,7 @@ class Checker {
         constexpr std::uint64_t infinity = 0x7FFULL << 52;
         const auto bits = std::bit_cast<std::uint64_t>(value);
         require((bits & infinity) != infinity && (bits <= sign),
-                "%s: epsilon is %.17g; it must be finite and at least 0", call_, value);
+                "%s: epsilon is %.15g; it must be finite and at least 0", call_, value);
     }
 
     void threads(int value) { require(value >= 0, "%s: threads is %d; it must be at least 0", call_, value); }

@@ -195,6 +195,32 @@ TEST(CppErrors, SizesThatDoNotFit) {
     }
 }
 
+std::string message_of(const std::function<void()> &call) {
+    try {
+        call();
+    } catch (const simdnorm::error &error) {
+        return error.what();
+    }
+    return "none";
+}
+
+TEST(CppErrors, ArgumentsLeftOut) {
+    std::vector<float> matrix(rows * columns, canary());
+    EXPECT_EQ(message_of([&] {
+                  simdnorm::layer_norm({.x = {}, .y = {matrix.data(), rows, columns}});
+              }),
+              "simdnorm::layer_norm: x is left out");
+    EXPECT_EQ(message_of([&] {
+                  simdnorm::layer_norm({.x = {matrix.data(), rows, columns}, .y = {}});
+              }),
+              "simdnorm::layer_norm: y is left out");
+    EXPECT_EQ(message_of([&] {
+                  simdnorm::layer_norm({.x = {nullptr, rows, columns}, .y = {matrix.data(), rows, columns}});
+              }),
+              "simdnorm_layer_norm: x is NULL");
+    EXPECT_TRUE(all_canaries(matrix.data(), matrix.data() + matrix.size()));
+}
+
 TEST(CppTypes, ViewsAndErrors) {
     static_assert(std::is_base_of_v<std::runtime_error, simdnorm::error>);
     static_assert(std::is_convertible_v<simdnorm::matrix_view<float>, simdnorm::matrix_view<const float>>);
@@ -238,28 +264,30 @@ TEST(CppInterfaceBackward, BackwardGivesTheBitsOfC) {
     EXPECT_EQ(dbeta, expected_dbeta);
 }
 
-TEST(CppInterfaceBackward, BackwardTellsWhichShapeDoesNotFit) {
+TEST(CppInterfaceBackward, BackwardTellsWhatIsLeftOutAndWhichShapeDoesNotFit) {
     std::vector<float> values(6), row(2);
-    const simdnorm::layer_norm_backward_args right = {
-        .dy = {values.data(), 2, 3}, .x = {values.data(), 2, 3}, .mean = row, .rstd = row};
-    const auto message = [](const simdnorm::layer_norm_backward_args &args) -> std::string {
-        try {
-            simdnorm::layer_norm_backward(args);
-        } catch (const simdnorm::error &error) {
-            return error.what();
-        }
-        return "none";
+    using Args = simdnorm::layer_norm_backward_args;
+    const auto message = [&](auto spoil) {
+        Args args = {.dy = {values.data(), 2, 3}, .x = {values.data(), 2, 3}, .mean = row, .rstd = row};
+        spoil(args);
+        return message_of([&] { simdnorm::layer_norm_backward(args); });
     };
-    auto args = right;
-    args.dy.rows = 1;
-    EXPECT_EQ(message(args), "simdnorm::layer_norm_backward: dy has 1 rows; x has 2");
-    args = right;
-    args.mean = {};
-    EXPECT_EQ(message(args), "simdnorm::layer_norm_backward: mean has 0 rows; x has 2");
-    args = right;
-    args.dgamma = values;
-    EXPECT_EQ(message(args), "simdnorm::layer_norm_backward: dgamma has 6 elements; x has 3 columns");
-    EXPECT_EQ(message(right), "none");
+    EXPECT_EQ(message([](Args &) {}), "none");
+    EXPECT_EQ(message([](Args &a) { a.dy = {}; }), "simdnorm::layer_norm_backward: dy is left out");
+    EXPECT_EQ(message([](Args &a) { a.x = {}; }), "simdnorm::layer_norm_backward: x is left out");
+    EXPECT_EQ(message([](Args &a) { a.mean = {}; }), "simdnorm::layer_norm_backward: mean is left out");
+    EXPECT_EQ(message([](Args &a) { a.rstd = {}; }), "simdnorm::layer_norm_backward: rstd is left out");
+    EXPECT_EQ(message([](Args &a) { a.dy.rows = 1; }), "simdnorm::layer_norm_backward: dy has 1 rows; x has 2");
+    EXPECT_EQ(message([](Args &a) { a.rstd = a.rstd.first(1); }),
+              "simdnorm::layer_norm_backward: rstd has 1 rows; x has 2");
+    EXPECT_EQ(message([&](Args &a) { a.dgamma = values; }),
+              "simdnorm::layer_norm_backward: dgamma has 6 elements; x has 3 columns");
+    // No rows: nothing is left out.
+    EXPECT_EQ(message([](Args &a) {
+                  a.dy.rows = a.x.rows = 0;
+                  a.mean = a.rstd = {};
+              }),
+              "none");
 }
 
 } // namespace

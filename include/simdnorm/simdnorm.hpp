@@ -16,7 +16,9 @@
 
 namespace simdnorm {
 
-// What a failed call throws. what() is simdnorm_last_error(): the call, the argument and its value.
+// What a failed call throws. what() names the call, the argument and its value: it is the text of
+// simdnorm_last_error(), or, where sizes do not fit each other, one of this header's own, which simdnorm_last_error()
+// does not repeat.
 class error : public std::runtime_error {
   public:
     error(simdnorm_status status, const std::string &message) : std::runtime_error(message), status_(status) {}
@@ -63,7 +65,7 @@ struct layer_norm_args {
     simdnorm::store store = simdnorm::store::automatic;
 };
 
-// As simdnorm_layer_norm_backward_args. An empty view or span is an argument left out.
+// As simdnorm_layer_norm_backward_args. An empty span, or a dx without data, is an argument left out.
 struct layer_norm_backward_args {
     matrix_view<const float> dy;
     matrix_view<const float> x;
@@ -83,6 +85,18 @@ inline void check(simdnorm_status status) {
     if (status != SIMDNORM_OK) {
         throw error(status, simdnorm_last_error());
     }
+}
+
+inline void check_given(const char *call, const char *name, bool is_given) {
+    if (!is_given) {
+        throw error(SIMDNORM_INVALID_ARGUMENT, std::string(call) + ": " + name + " is left out");
+    }
+}
+
+// A view that was left out is all zero; one of no rows may have no data.
+template <class Element>
+void check_given(const char *call, const char *name, matrix_view<Element> view) {
+    check_given(call, name, view.data != nullptr || view.columns != 0);
 }
 
 inline void check_size(const char *call, const char *name, std::size_t size, std::size_t expected, const char *unit) {
@@ -109,10 +123,12 @@ Element *data_or_null(std::span<Element> span) {
 
 } // namespace detail
 
-// simdnorm_layer_norm; throws simdnorm::error, also where the shape of y or the size of a span does not fit x. Nothing
-// has been written then.
+// simdnorm_layer_norm; throws simdnorm::error, also where x or y is left out, or the shape of y or the size of a span
+// does not fit x. Nothing has been written then.
 inline void layer_norm(const layer_norm_args &args) {
     const char *call = "simdnorm::layer_norm";
+    detail::check_given(call, "x", args.x);
+    detail::check_given(call, "y", args.y);
     detail::check_size(call, "y", args.y.rows, args.x.rows, "rows");
     detail::check_size(call, "y", args.y.columns, args.x.columns, "columns");
     detail::check_optional(call, "gamma", args.gamma, args.x.columns, "columns");
@@ -137,10 +153,14 @@ inline void layer_norm(const layer_norm_args &args) {
     detail::check(simdnorm_layer_norm(&c));
 }
 
-// simdnorm_layer_norm_backward; throws simdnorm::error, also where a shape or the size of a span does not fit x.
-// Nothing has been written then.
+// simdnorm_layer_norm_backward; throws simdnorm::error, also where dy, x, mean or rstd is left out, or a shape or the
+// size of a span does not fit x. Nothing has been written then.
 inline void layer_norm_backward(const layer_norm_backward_args &args) {
     const char *call = "simdnorm::layer_norm_backward";
+    detail::check_given(call, "dy", args.dy);
+    detail::check_given(call, "x", args.x);
+    detail::check_given(call, "mean", !args.mean.empty() || args.x.rows == 0);
+    detail::check_given(call, "rstd", !args.rstd.empty() || args.x.rows == 0);
     detail::check_size(call, "dy", args.dy.rows, args.x.rows, "rows");
     detail::check_size(call, "dy", args.dy.columns, args.x.columns, "columns");
     detail::check_size(call, "mean", args.mean.size(), args.x.rows, "rows");
@@ -185,7 +205,7 @@ inline bool has_instruction_set(const std::string &name) {
     return simdnorm_has_instruction_set(name.c_str()) != 0;
 }
 
-// Throws simdnorm::error as simdnorm_use_instruction_set fails.
+// By its name, or the fastest this CPU has for "auto". Throws simdnorm::error as simdnorm_use_instruction_set fails.
 inline void use_instruction_set(const std::string &name) {
     detail::check(simdnorm_use_instruction_set(name.c_str()));
 }
