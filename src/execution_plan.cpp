@@ -89,16 +89,17 @@ double scaled_to_l1(std::size_t columns, std::size_t l1d) {
 } // namespace
 
 // What lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue behind the
-// streaming stores. Rows too long for that share at least gamma and beta, until a pair of them is too much for L2.
+// streaming stores. Of rows too long for that fewer are under way: of those that stay in L1 one, and of longer ones
+// two, which share at least gamma and beta, until a pair of them is too much for L2. Measured on Zen 4.
 Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
     const double scaled = scaled_to_l1(columns, l1d);
-    if (columns <= statistics_block && scaled <= 1152) {
+    if (columns <= statistics_block && scaled <= 1024) {
         return scaled <= 64    ? Grouping::interleaved_eights
                : scaled <= 128 ? Grouping::overlapped_eights
                : scaled <= 288 ? Grouping::overlapped_pairs
                                : Grouping::overlapped_rows;
     }
-    return scaled <= 2048 || columns > 32768 ? Grouping::rows : Grouping::pairs;
+    return scaled <= 2560 || columns > 32768 ? Grouping::rows : Grouping::pairs;
 }
 
 // So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the

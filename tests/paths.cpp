@@ -232,10 +232,10 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
         EXPECT_EQ(grouping(128 * scale + 1), Grouping::overlapped_pairs);
         EXPECT_EQ(grouping(288 * scale), Grouping::overlapped_pairs);
         EXPECT_EQ(grouping(288 * scale + 1), Grouping::overlapped_rows);
-        EXPECT_EQ(grouping(1152 * scale), Grouping::overlapped_rows);
-        EXPECT_EQ(grouping(1152 * scale + 1), Grouping::rows);
-        EXPECT_EQ(grouping(2048 * scale), Grouping::rows);
-        EXPECT_EQ(grouping(2048 * scale + 1), Grouping::pairs);
+        EXPECT_EQ(grouping(1024 * scale), Grouping::overlapped_rows);
+        EXPECT_EQ(grouping(1024 * scale + 1), Grouping::rows);
+        EXPECT_EQ(grouping(2560 * scale), Grouping::rows);
+        EXPECT_EQ(grouping(2560 * scale + 1), Grouping::pairs);
         EXPECT_EQ(grouping(32768), Grouping::pairs);
         EXPECT_EQ(grouping(32769), Grouping::rows);
     }

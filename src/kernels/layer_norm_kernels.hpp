@@ -141,7 +141,8 @@ template <class V>
 [[gnu::noinline, gnu::cold]] void layer_norm_one_by_one(LayerNormRows range, std::size_t first, std::size_t rows) {
     for (std::size_t row = first; row < first + rows; ++row) {
         RowStatistics<1> statistics;
-        row_statistics<V>(statistics, row_starts<1>(range, row), range.columns, range.epsilon);
+        row_statistics<V, AnyBlock<V, Walk::unrolled>>(statistics, row_starts<1>(range, row), range.columns,
+                                                       range.epsilon);
         if (statistics.template are_ordinary<V>()) {
             Output<V, Traffic::cached>(range).put(range, Group<1>{row, statistics, 0});
             write_statistics(range, row, statistics.mean, statistics.rstd);
@@ -175,25 +176,35 @@ template <class V, Traffic traffic, std::size_t rows>
     return range;
 }
 
+// How blocks of groups of so many rows are summed. Rows go singly where they are long: in memory no load may have a
+// stride of such a row. What a stride of shorter rows makes the CPU fetch is at hand already and soon needed.
+template <class V, Traffic traffic, std::size_t rows>
+using BlockOfRows = AnyBlock<V, rows == 1 && traffic != Traffic::cached ? Walk::in_loops : Walk::unrolled>;
+
+// x is asked for so many elements before it is looked at first. Measured on Zen 4.
+constexpr std::size_t prefetch_lead = 4096;
+
 // Groups of rows one after the other.
 template <class V, Traffic traffic, std::size_t rows>
 void layer_norm_groups(const LayerNormRows &all) {
     const LayerNormRows range = all; // a copy that stores to y cannot seem to change
     Output<V, traffic> output(range);
+    const std::size_t ahead = rows + prefetch_lead / range.x_stride;
     std::size_t row = 0;
     for (; range.rows - row >= rows; row += rows) {
         RowStatistics<rows> statistics;
-        row_statistics<V>(statistics, row_starts<rows>(range, row), range.columns, range.epsilon);
-        const bool more = range.rows - row >= 2 * rows;
-        normalize_group(range, Group<rows>{row, statistics, more ? rows * range.x_stride : 0}, output);
+        row_statistics<V, BlockOfRows<V, traffic, rows>>(statistics, row_starts<rows>(range, row), range.columns,
+                                                         range.epsilon);
+        const bool more = row + ahead + rows <= range.rows;
+        normalize_group(range, Group<rows>{row, statistics, more ? ahead * range.x_stride : 0}, output);
     }
     if constexpr (rows > 1) {
         layer_norm_groups<V, traffic, 1>(rest_of(range, row));
     }
 }
 
-// x is asked for so many elements before it is looked at first.
-constexpr std::size_t prefetch_lead = 2048;
+// The same where groups overlap, beyond those under way.
+constexpr std::size_t overlapped_prefetch_lead = 2048;
 
 // Groups of rows of one block each, some of them under way at once. The steps of one group wait for each other, and
 // each of them is a longer chain of dependent operations than a CPU looks ahead: so a step of another group stands
@@ -203,7 +214,7 @@ class Overlapped {
   public:
     [[gnu::always_inline]] explicit Overlapped(const LayerNormRows &range)
         : range_(range), groups_(range.rows / rows), block_(range.columns), output_(range),
-          ahead_(2 * rows + prefetch_lead / range.x_stride + 1) {}
+          ahead_(2 * rows + overlapped_prefetch_lead / range.x_stride + 1) {}
 
     // Step by step, three groups under way.
     [[gnu::always_inline]] void run() {
@@ -304,11 +315,6 @@ class Overlapped {
     InFlight flight_[most_under_way];
 };
 
-// Rows go singly where they are long. In memory no load may have a stride of such a row; what a stride of shorter rows
-// makes the CPU fetch is at hand already and soon needed.
-template <class V, Traffic traffic>
-using SingleRow = AnyBlock<V, traffic == Traffic::cached ? Walk::unrolled : Walk::in_loops>;
-
 template <class V, Traffic traffic, class Block, std::size_t rows, bool interleaved = false>
 void layer_norm_overlapped(const LayerNormRows &range) {
     Overlapped<V, traffic, Block, rows> groups(range);
@@ -318,14 +324,14 @@ void layer_norm_overlapped(const LayerNormRows &range) {
         groups.run();
     }
     if constexpr (rows > 1) {
-        layer_norm_overlapped<V, traffic, SingleRow<V, traffic>, 1>(rest_of(range, range.rows / rows * rows));
+        layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 1>, 1>(rest_of(range, range.rows / rows * rows));
     }
 }
 
 template <class V, Traffic traffic, bool interleaved>
 void layer_norm_eights(const LayerNormRows &range) {
     if (range.columns > quad_columns) {
-        return layer_norm_overlapped<V, traffic, AnyBlock<V, Walk::unrolled>, 8>(range);
+        return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 8>, 8>(range);
     }
     with_vectors(range.columns, [&](auto vectors) {
         layer_norm_overlapped<V, traffic, ShortBlock<V, vectors>, 8, interleaved>(range);
@@ -343,9 +349,9 @@ void layer_norm_grouped(const LayerNormRows &range) {
         case Grouping::overlapped_eights:
             return layer_norm_eights<V, traffic, false>(range);
         case Grouping::overlapped_pairs:
-            return layer_norm_overlapped<V, traffic, AnyBlock<V, Walk::unrolled>, 2>(range);
+            return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 2>, 2>(range);
         case Grouping::overlapped_rows:
-            return layer_norm_overlapped<V, traffic, SingleRow<V, traffic>, 1>(range);
+            return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 1>, 1>(range);
         case Grouping::pairs:
             return layer_norm_groups<V, traffic, 2>(range);
         case Grouping::rows:
@@ -383,8 +389,8 @@ void measure_blocks(const LayerNormRows &range, std::size_t row, BlockRange bloc
     const float *x = range.x + row * range.x_stride;
     for (std::size_t b = blocks.first; b < blocks.first + blocks.count; ++b) {
         const std::size_t begin = b * statistics_block;
-        const Moments<1> block =
-            block_moments<V>(RowStarts<1>{{x + begin}}, smaller(range.columns - begin, statistics_block));
+        const Moments<1> block = block_moments<V, AnyBlock<V, Walk::unrolled>>(
+            RowStarts<1>{{x + begin}}, smaller(range.columns - begin, statistics_block));
         moments[b] = {block.count, block.pivot[0], block.offset[0], block.squares[0]};
     }
 }

@@ -178,9 +178,8 @@ template <class V, class Block, std::size_t rows>
     return moments;
 }
 
-template <class V, std::size_t rows>
+template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline Moments<rows> block_moments(const RowStarts<rows> &x, std::size_t columns) {
-    using Block = AnyBlock<V, Walk::unrolled>;
     const Block block(columns);
     Pivots<rows> pivots;
     choose_pivots<V>(pivots, x, block);
@@ -199,11 +198,11 @@ template <class V, std::size_t rows>
     }
 }
 
-template <class V, std::size_t rows>
+template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline Moments<rows> row_moments(RowStarts<rows> x, std::size_t columns) {
     Moments<rows> moments;
     for (std::size_t done = 0; done < columns; done += statistics_block) {
-        add_block<V>(moments, block_moments<V>(x, smaller(columns - done, statistics_block)), done == 0);
+        add_block<V>(moments, block_moments<V, Block>(x, smaller(columns - done, statistics_block)), done == 0);
         for (std::size_t r = 0; r < rows; ++r) {
             x.at[r] += statistics_block;
         }
@@ -257,10 +256,10 @@ template <class V, std::size_t rows>
     }
 }
 
-template <class V, std::size_t rows>
+template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline void row_statistics(RowStatistics<rows> &statistics, const RowStarts<rows> &x,
                                                   std::size_t columns, double epsilon) {
-    const Moments<rows> moments = row_moments<V>(x, columns);
+    const Moments<rows> moments = row_moments<V, Block>(x, columns);
     finish_rows<V>(statistics, moments, 1.0 / moments.count, epsilon);
 }
 
