@@ -80,6 +80,13 @@ std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns) {
     return columns <= 32 ? 8 : 4;
 }
 
+bool passes_caches(Traffic traffic) {
+    return traffic == Traffic::streamed || traffic == Traffic::packed;
+}
+
+// A row of so many columns, with gamma and beta, stays in an L2 of 1 MiB.
+constexpr std::size_t longest_in_l2 = 65536;
+
 // As if the L1 had 32 KiB, for which thresholds were measured.
 double scaled_to_l1(std::size_t columns, std::size_t l1d) {
     constexpr double measured_l1d = 32U << 10;
@@ -102,11 +109,32 @@ Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
     return scaled <= 2560 || columns > 32768 ? Grouping::rows : Grouping::pairs;
 }
 
+// Zen 4 has buffers for 24 lines under way to L1. A line of y takes three where x, gamma and beta come from L2, fewer
+// where some of them are in L1. Holding back elements that fill no line keeps the CPU from looking as far ahead. What
+// comes from beyond L2 takes too long to be waited for.
+std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, std::size_t l1d) {
+    const double scaled = scaled_to_l1(columns, l1d);
+    if (!passes_caches(traffic) || scaled <= (traffic == Traffic::packed ? 2560 : 1600) || columns > longest_in_l2) {
+        return any_number_of_lines;
+    }
+    return scaled <= 2560 ? 12 : 8;
+}
+
 // So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
 // sums over rows, as many as stay in L2 with those asked for ahead. Measured on Zen 4.
 std::size_t gradient_rows_in_memory(std::size_t columns, std::size_t l1d) {
     const double scaled = scaled_to_l1(columns, l1d);
     return scaled <= 192 ? 4 : scaled <= 640 ? 2 : scaled < 2048 ? 1 : columns <= 8192 ? 4 : 2;
+}
+
+// The same for a line of dx, which takes five: of x, dy, gamma and both sums over rows.
+std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, std::size_t l1d) {
+    const double scaled = scaled_to_l1(columns, l1d);
+    if (!passes_caches(traffic) || scaled <= 1024 || (traffic == Traffic::packed && scaled < 2048) ||
+        columns > longest_in_l2) {
+        return any_number_of_lines;
+    }
+    return scaled < 2048 || traffic == Traffic::packed ? 8 : 4;
 }
 
 Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, std::size_t rows_of_group, int threads) {
@@ -139,7 +167,8 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args) {
     const Grouping grouping = traffic != Traffic::cached ? grouping_in_memory(args.columns, cache_sizes().l1d)
                               : lies_in_memory(transfer) ? grouping_of_short_rows_in_memory(args.columns)
                                                          : grouping_in_cache(args.columns);
-    return {divide(args.rows, args.columns, args.rows, 1, args.threads), grouping, traffic};
+    return {divide(args.rows, args.columns, args.rows, 1, args.threads), grouping, traffic,
+            lines_at_once_in_memory(args.columns, traffic, cache_sizes().l1d)};
 }
 
 BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args) {
@@ -162,7 +191,8 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
                                       : lies_in_memory(transfer) ? gradient_rows_of_short_rows_in_memory(args.columns)
                                                                  : gradient_rows_in_cache(args.columns);
     const Division division = divide(args.rows, args.columns, leaves, rows_of_group, args.threads);
-    return {rows_of_leaf, leaves, division, rows_of_group, traffic};
+    return {rows_of_leaf,  leaves,  division,
+            rows_of_group, traffic, gradient_lines_at_once_in_memory(args.columns, traffic, cache_sizes().l1d)};
 }
 
 } // namespace simdnorm

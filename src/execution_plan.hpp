@@ -19,6 +19,7 @@ struct ExecutionPlan {
     Division division;
     Grouping grouping;
     Traffic traffic;
+    std::size_t lines_at_once = any_number_of_lines;
 };
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args);
@@ -32,6 +33,7 @@ struct BackwardPlan {
     Division division;
     std::size_t rows_of_group;
     Traffic traffic;
+    std::size_t lines_at_once = any_number_of_lines;
 };
 
 BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args);
@@ -39,8 +41,14 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
 // Of rows that lie in memory, on a CPU with an L1 of so many bytes.
 Grouping grouping_in_memory(std::size_t columns, std::size_t l1d);
 
+// Of such rows, how many lines of y are written past the caches before the loads for them are waited for.
+std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, std::size_t l1d);
+
 // The same of the backward pass: how many rows go through the steps together.
 std::size_t gradient_rows_in_memory(std::size_t columns, std::size_t l1d);
+
+// And how many lines of dx are written past the caches before the loads for them are waited for.
+std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, std::size_t l1d);
 
 // Of a matrix of that shape, of which `pieces` can be dealt out; threads that share rows meet once for `rows_of_group`.
 Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, std::size_t rows_of_group, int threads);

@@ -269,7 +269,8 @@ GradientRows all_rows(const simdnorm_layer_norm_backward_args &args, const Backw
             .dx = args.dx,
             .dx_stride = stride_or(args.dx_stride, args.columns),
             .rows_of_group = plan.rows_of_group,
-            .traffic = plan.traffic};
+            .traffic = plan.traffic,
+            .lines_at_once = plan.lines_at_once};
 }
 
 void write(float *to, const double *from, std::size_t columns) {

@@ -18,6 +18,7 @@
 namespace simdnorm_test {
 namespace {
 
+using simdnorm::any_number_of_lines;
 using simdnorm::BackwardPlan;
 using simdnorm::Division;
 using simdnorm::Traffic;
@@ -42,6 +43,7 @@ auto along(const Path &path) {
         plan.division = path.division;
         plan.rows_of_group = path.rows_of_group;
         plan.traffic = path.traffic;
+        plan.lines_at_once = args.rows % 2 == 0 ? 5 : any_number_of_lines;
         return simdnorm::layer_norm_backward(args, plan);
     };
 }
@@ -205,6 +207,26 @@ TEST(BackwardPlanning, GroupsRowsInMemoryByWhatL1Holds) {
     EXPECT_EQ(plan(in_memory(31)).rows_of_group, 8U); // by ordinary stores
     EXPECT_EQ(plan(in_memory(33)).rows_of_group, 4U);
     EXPECT_EQ(plan(in_memory(95)).rows_of_group, 4U);
+}
+
+TEST(BackwardPlanning, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
+    for (const std::size_t scale : Sizes{1, 2, 3}) {
+        const auto lines = [&](std::size_t columns, Traffic traffic) {
+            return simdnorm::gradient_lines_at_once_in_memory(columns, traffic, scale * (32U << 10));
+        };
+        EXPECT_EQ(lines(1024 * scale, Traffic::streamed), any_number_of_lines);
+        EXPECT_EQ(lines(1024 * scale + 1, Traffic::streamed), 8U);
+        EXPECT_EQ(lines(2048 * scale - 1, Traffic::streamed), 8U);
+        EXPECT_EQ(lines(2048 * scale, Traffic::streamed), 4U);
+        EXPECT_EQ(lines(2048 * scale - 1, Traffic::packed), any_number_of_lines);
+        EXPECT_EQ(lines(2048 * scale, Traffic::packed), 8U);
+        EXPECT_EQ(lines(65536, Traffic::streamed), 4U);
+        EXPECT_EQ(lines(65537, Traffic::streamed), any_number_of_lines);
+        EXPECT_EQ(lines(65536, Traffic::fetched), any_number_of_lines);
+        EXPECT_EQ(lines(65536, Traffic::cached), any_number_of_lines);
+    }
+    EXPECT_EQ(plan(in_memory(8192)).lines_at_once,
+              simdnorm::gradient_lines_at_once_in_memory(8192, Traffic::streamed, simdnorm::cache_sizes().l1d));
 }
 
 TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {

@@ -28,6 +28,7 @@ inline std::ostream &operator<<(std::ostream &out, Grouping grouping) {
 namespace simdnorm_test {
 namespace {
 
+using simdnorm::any_number_of_lines;
 using simdnorm::ExecutionPlan;
 using simdnorm::Grouping;
 using simdnorm::Traffic;
@@ -112,7 +113,8 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
                     for (const Traffic traffic : all_traffics) {
                         expect_same_bits(problem, {.division = {.threads = 1, .shares_rows = false},
                                                    .grouping = grouping,
-                                                   .traffic = traffic});
+                                                   .traffic = traffic,
+                                                   .lines_at_once = rows % 2 == 0 ? 5 : any_number_of_lines});
                     }
                 }
             }
@@ -219,6 +221,26 @@ TEST(Plan, GroupsShortRowsInCache) {
     EXPECT_EQ(plan({8, 1152}).grouping, Grouping::overlapped_rows);
     EXPECT_EQ(plan({8, 1153}).grouping, Grouping::pairs);
     EXPECT_EQ(plan({1, 1000000}).grouping, Grouping::pairs);
+}
+
+TEST(Plan, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
+    for (const std::size_t scale : Sizes{1, 2, 3}) {
+        const auto lines = [&](std::size_t columns, Traffic traffic) {
+            return simdnorm::lines_at_once_in_memory(columns, traffic, scale * (32U << 10));
+        };
+        EXPECT_EQ(lines(1600 * scale, Traffic::streamed), any_number_of_lines);
+        EXPECT_EQ(lines(1600 * scale + 1, Traffic::streamed), 12U);
+        EXPECT_EQ(lines(2560 * scale, Traffic::streamed), 12U);
+        EXPECT_EQ(lines(2560 * scale + 1, Traffic::streamed), 8U);
+        EXPECT_EQ(lines(2560 * scale, Traffic::packed), any_number_of_lines);
+        EXPECT_EQ(lines(2560 * scale + 1, Traffic::packed), 8U);
+        EXPECT_EQ(lines(65536, Traffic::streamed), 8U);
+        EXPECT_EQ(lines(65537, Traffic::streamed), any_number_of_lines);
+        EXPECT_EQ(lines(65536, Traffic::fetched), any_number_of_lines);
+        EXPECT_EQ(lines(65536, Traffic::cached), any_number_of_lines);
+    }
+    EXPECT_EQ(plan(in_memory(8192)).lines_at_once,
+              simdnorm::lines_at_once_in_memory(8192, Traffic::streamed, simdnorm::cache_sizes().l1d));
 }
 
 TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {

@@ -573,8 +573,9 @@ write_columns(const GradientRows &range, const GradientGroup &group, std::size_t
     const bool starts_batch = (group.first + first) % rows_of_batch == 0;
     const float *dgamma_so_far = starts_batch ? zeros.of_columns : dgamma;
     const float *dbeta_so_far = starts_batch ? zeros.of_columns : dbeta;
+    LineLimit<V, traffic>::begin(range.lines_at_once);
     for_each_vector<V, traffic>(
-        columns, [&](std::size_t j) __attribute__((always_inline)) { writer.prefetch(j); },
+        columns, range.lines_at_once, [&](std::size_t j) __attribute__((always_inline)) { writer.prefetch(j); },
         [&](std::size_t j) __attribute__((always_inline)) {
             const auto terms = writer.template vector<writes_dx>(
                 j, V::load(gamma + j), {V::load(dgamma_so_far + j), V::load(dbeta_so_far + j)},
@@ -668,7 +669,7 @@ template <class V, Traffic traffic>
 }
 
 // x and dy are asked for so many elements before they are looked at first.
-constexpr std::size_t gradient_prefetch_lead = 1024;
+constexpr std::size_t gradient_prefetch_lead = 2048;
 
 template <class V, Traffic traffic>
 [[gnu::always_inline]] inline void backward_rows(const GradientRows &range, std::size_t first, std::size_t rows,

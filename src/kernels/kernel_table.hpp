@@ -22,6 +22,9 @@ enum class Traffic {
     packed,   // the same for other rows: elements are held back until they fill a vector
 };
 
+// Lines written past the caches: no limit to how many of them are under way.
+constexpr std::size_t any_number_of_lines = static_cast<std::size_t>(-1);
+
 // A range of rows to normalise: plain pointers to its first row, checked and decided on by the caller.
 struct LayerNormRows {
     std::size_t rows;
@@ -37,6 +40,7 @@ struct LayerNormRows {
     float *rstd; // or nullptr: not wanted
     Grouping grouping;
     Traffic traffic;
+    std::size_t lines_at_once; // of y past the caches, before the loads for them are waited for
 };
 
 // Statistics are taken block by block of so many columns: a block lies in L1, so that the rare second look at it costs
@@ -81,6 +85,7 @@ struct GradientRows {
     std::size_t dx_stride;
     std::size_t rows_of_group; // 1, 2, 4 or 8: how many go through the steps together
     Traffic traffic;           // of x and dy; and of dx, as the forward pass has it of y
+    std::size_t lines_at_once; // of dx past the caches, before the loads for them are waited for
 };
 
 // Gradients of gamma and beta are added in single precision over a batch of so many rows, which begins at a multiple of

@@ -56,6 +56,7 @@ template <std::size_t rows>
     segment.gamma = range.gamma != nullptr ? range.gamma + begin : ones.of_columns;
     segment.beta = range.beta != nullptr ? range.beta + begin : zeros.of_columns;
     segment.ahead = ahead;
+    segment.lines_at_once = range.lines_at_once;
     return segment;
 }
 

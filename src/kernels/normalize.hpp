@@ -27,15 +27,50 @@ struct Constants {
 constexpr Constants<1> ones;
 constexpr Constants<0> zeros;
 
+// Loads that miss L1 and streaming stores share a few buffers. A CPU that looks far ahead fills them with loads, and
+// stores wait. So the loads of some lines are waited for before those of the next are begun.
+template <class V, Traffic traffic>
+class LineLimit {
+  public:
+    [[gnu::always_inline]] explicit LineLimit(std::size_t lines_at_once)
+        : lines_(lines_at_once), left_(lines_at_once) {}
+
+    // Before each line.
+    [[gnu::always_inline]] void next() {
+        if constexpr (traffic == Traffic::streamed || traffic == Traffic::packed) {
+            if (left_ == 0) {
+                V::wait_for_loads();
+                left_ = lines_;
+            }
+            --left_;
+        }
+    }
+
+    // Before the first line: waits for what others have loaded, too.
+    [[gnu::always_inline]] static void begin(std::size_t lines_at_once) {
+        if constexpr (traffic == Traffic::streamed || traffic == Traffic::packed) {
+            if (lines_at_once != any_number_of_lines) {
+                V::wait_for_loads();
+            }
+        }
+    }
+
+  private:
+    std::size_t lines_;
+    std::size_t left_;
+};
+
 // The first `columns` of some rows, in order: whole(j) for each vector, part(j, mask) for what is left, and
 // prefetch(j) ahead of each line where the rows lie in memory.
 template <class V, Traffic traffic, class Prefetch, class Whole, class Part>
-[[gnu::always_inline]] inline void for_each_vector(std::size_t columns, const Prefetch &prefetch, const Whole &whole,
-                                                   const Part &part) {
+[[gnu::always_inline]] inline void for_each_vector(std::size_t columns, std::size_t lines_at_once,
+                                                   const Prefetch &prefetch, const Whole &whole, const Part &part) {
     std::size_t j = 0;
     if constexpr (traffic != Traffic::cached) {
+        LineLimit<V, traffic> limit(lines_at_once);
         for (; columns - j >= cache_line_floats; j += cache_line_floats) {
             prefetch(j);
+            limit.next();
             for (std::size_t k = 0; k < cache_line_floats; k += V::width) {
                 whole(j + k);
             }
@@ -60,6 +95,7 @@ struct Segment {
     const float *gamma;
     const float *beta;
     std::size_t ahead;
+    std::size_t lines_at_once;
 };
 
 template <class V, std::size_t rows>
@@ -116,7 +152,7 @@ struct Normalizer {
     template <Traffic traffic>
     [[gnu::always_inline]] void columns(const Segment<rows> &s, std::size_t columns) const {
         for_each_vector<V, traffic>(
-            columns, [&](std::size_t j) __attribute__((always_inline)) { prefetch(s, j); },
+            columns, s.lines_at_once, [&](std::size_t j) __attribute__((always_inline)) { prefetch(s, j); },
             [&](std::size_t j) __attribute__((always_inline)) { whole<traffic == Traffic::streamed>(s, j); },
             [&](std::size_t j, typename V::Mask mask) __attribute__((always_inline)) { part(s, j, mask); });
     }
@@ -202,10 +238,12 @@ template <class V>
 [[gnu::always_inline]] inline void pack(const Normalizer<V, 1> &normalizer, const Segment<1> &s, std::size_t columns,
                                         Packer<V> &to) {
     Packer<V> packer = to; // a copy that stores to y cannot seem to change
+    LineLimit<V, Traffic::packed> limit(s.lines_at_once);
     std::size_t j = 0;
     for (; columns - j >= V::width; j += V::width) {
         if (j % cache_line_floats == 0) {
             normalizer.prefetch(s, j);
+            limit.next();
         }
         packer.put(normalizer.apply(0, V::load(s.x[0] + j), V::load(s.gamma + j), V::load(s.beta + j)));
     }

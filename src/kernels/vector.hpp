@@ -8,6 +8,7 @@
 //    elements of those lanes and no others; the other lanes take `otherwise`.
 //
 //  - stream: an aligned store past the caches, ordered by fence(). prefetch: into the second-level cache.
+//    wait_for_loads: nothing begins before all loads so far are done.
 //
 //  - join(a, b, from(s)): of the elements of a followed by those of b, `width` from the one at s on, 0 <= s <= width.
 //    Only where `streams`: where a set has no streaming stores, nobody needs it.
@@ -66,6 +67,7 @@ struct Intrinsics<Avx512> {
     static constexpr bool streams = true;
     static void stream(float *to, Floats value) { _mm512_stream_ps(to, value); }
     static void fence() { _mm_sfence(); }
+    static void wait_for_loads() { _mm_lfence(); }
     using Places = __m512i;
     static Places from(std::size_t first) {
         const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -136,6 +138,7 @@ struct Intrinsics<Avx2> {
     static constexpr bool streams = true;
     static void stream(float *to, Floats value) { _mm256_stream_ps(to, value); }
     static void fence() { _mm_sfence(); }
+    static void wait_for_loads() { _mm_lfence(); }
     using Places = __m256i;
     static Places from(std::size_t first) {
         const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -256,6 +259,7 @@ struct Vector {
     static constexpr bool streams = Intrinsics<Machine>::streams;
     static void stream(float *to, Floats value) { Intrinsics<Machine>::stream(to, value); }
     static void fence() { Intrinsics<Machine>::fence(); }
+    static void wait_for_loads() { Intrinsics<Machine>::wait_for_loads(); }
     static auto from(std::size_t first) { return Intrinsics<Machine>::from(first); }
     template <class Places>
     static Floats join(Floats a, Floats b, Places places) {
