@@ -248,6 +248,27 @@ TEST_P(BackwardPass, AnRstdOfZeroGivesZeroEvenWhereDifferencesOverflow) {
     }
 }
 
+TEST_P(BackwardPass, ZerosHaveTheSignsOfTheScalarSet) {
+    constexpr std::size_t rows = 17;
+    for (const std::size_t columns : Sizes{1, 5, 32, 33, 64, 96, 128, 512, 1000}) {
+        for (int negative = 0; negative < 8; ++negative) {
+            const auto zero = [&](int which) { return (negative >> which) % 2 == 1 ? -0.0F : 0.0F; };
+            Problem zeros{.rows = rows, .columns = columns, .epsilon = 0};
+            zeros.x.assign(rows * columns, zero(0));
+            zeros.gamma.assign(columns, zero(1));
+            zeros.gamma[0] = 1;
+            Backward problem(zeros, 1);
+            problem.dy.assign(rows * columns, zero(2));
+            const Gradients expected = [&] {
+                const UseInstructionSet scalar("scalar");
+                return layer_norm_backward(problem);
+            }();
+            EXPECT_TRUE(simdnorm_test::same_bits(layer_norm_backward(problem), expected))
+                << columns << " columns, signs " << negative;
+        }
+    }
+}
+
 TEST_P(BackwardPass, WhatIsNotFiniteSpoilsNoMoreThanItMust) {
     constexpr std::size_t rows = 5;
     for (const std::size_t columns : Sizes{7, 100, 5000}) {

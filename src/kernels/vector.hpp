@@ -271,7 +271,8 @@ struct Vector {
         return Floats(Intrinsics<Machine>::multiply_add(a, b, c));
     }
 
-    static Floats subtract(Floats a, Floats b) { return multiply_add(a, Floats(1.0F), -b); }
+    // By -1, not by a negated b: for AVX-512 xsimd negates by 0 - b, which leaves +0 as it is.
+    static Floats subtract(Floats a, Floats b) { return multiply_add(b, Floats(-1.0F), a); }
 
     static Doubles widen(Floats value) {
         return {Double(Intrinsics<Machine>::widen_low(value)), Double(Intrinsics<Machine>::widen_high(value))};
