@@ -80,11 +80,7 @@ std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns) {
     return columns <= 32 ? 8 : 4;
 }
 
-bool passes_caches(Traffic traffic) {
-    return traffic == Traffic::streamed || traffic == Traffic::packed;
-}
-
-// A row of so many columns, with gamma and beta, stays in an L2 of 1 MiB.
+// A row of so many columns, with gamma and beta, stays in an L2 of 1 MiB, for which alone this was measured.
 constexpr std::size_t longest_in_l2 = 65536;
 
 // As if the L1 had 32 KiB, for which thresholds were measured.
@@ -127,7 +123,7 @@ std::size_t gradient_rows_in_memory(std::size_t columns, std::size_t l1d) {
     return scaled <= 192 ? 4 : scaled <= 640 ? 2 : scaled < 2048 ? 1 : columns <= 8192 ? 4 : 2;
 }
 
-// The same for a line of dx, which takes five: of x, dy, gamma and both sums over rows.
+// As lines_at_once_in_memory, but a line of dx takes five: of x, dy, gamma and both sums over rows.
 std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, std::size_t l1d) {
     const double scaled = scaled_to_l1(columns, l1d);
     if (!passes_caches(traffic) || scaled <= 1024 || (traffic == Traffic::packed && scaled < 2048) ||

@@ -54,6 +54,11 @@ namespace {
     return (columns + statistics_block - 1) / statistics_block;
 }
 
+// Whether y, or dx, goes past the caches.
+[[maybe_unused]] constexpr bool passes_caches(Traffic traffic) {
+    return traffic == Traffic::streamed || traffic == Traffic::packed;
+}
+
 } // namespace
 
 // Neighbouring blocks of a row.

@@ -37,7 +37,7 @@ class LineLimit {
 
     // Before each line.
     [[gnu::always_inline]] void next() {
-        if constexpr (traffic == Traffic::streamed || traffic == Traffic::packed) {
+        if constexpr (passes_caches(traffic)) {
             if (left_ == 0) {
                 V::wait_for_loads();
                 left_ = lines_;
@@ -48,7 +48,7 @@ class LineLimit {
 
     // Before the first line: waits for what others have loaded, too.
     [[gnu::always_inline]] static void begin(std::size_t lines_at_once) {
-        if constexpr (traffic == Traffic::streamed || traffic == Traffic::packed) {
+        if constexpr (passes_caches(traffic)) {
             if (lines_at_once != any_number_of_lines) {
                 V::wait_for_loads();
             }
