@@ -64,22 +64,29 @@ CpuFeatures detect_cpu_features() {
     return features;
 }
 
-#elif defined(__aarch64__) && defined(__linux__)
-
-CpuFeatures detect_cpu_features() {
-    return {.neon = (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0};
-}
-
-#elif defined(__aarch64__)
-
-CpuFeatures detect_cpu_features() {
-    return {.neon = true};
+// The maker's name is in EBX, EDX and ECX; its first four letters tell (Intel's volume 2, CPUID; AMD64 Architecture
+// Programmer's Manual, volume 3, appendix E.3).
+bool cpu_is_amd() {
+    constexpr unsigned of_authentic_amd = 0x68747541;
+    constexpr unsigned of_hygon_genuine = 0x6F677948;
+    const unsigned letters = cpuid(0).ebx;
+    return letters == of_authentic_amd || letters == of_hygon_genuine;
 }
 
 #else
 
 CpuFeatures detect_cpu_features() {
+#if defined(__aarch64__) && defined(__linux__)
+    return {.neon = (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0};
+#elif defined(__aarch64__)
+    return {.neon = true};
+#else
     return {};
+#endif
+}
+
+bool cpu_is_amd() {
+    return false;
 }
 
 #endif

@@ -1,4 +1,4 @@
-// What this CPU and its operating system can do.
+// What this CPU and its operating system can do, and who made it.
 #pragma once
 
 namespace simdnorm {
@@ -10,5 +10,8 @@ struct CpuFeatures {
 };
 
 CpuFeatures detect_cpu_features();
+
+// Whether AMD made it, or Hygon, whose CPUs are Zen too.
+bool cpu_is_amd();
 
 } // namespace simdnorm

@@ -1,6 +1,6 @@
 #include "execution_plan.hpp"
 
-#include "cache_sizes.hpp"
+#include "machine.hpp"
 #include "threads.hpp"
 
 #include <algorithm>
@@ -12,6 +12,10 @@ namespace {
 // A thread has to have so many elements of its own before a team is worth starting, or meeting for a row that it
 // shares: some microseconds of work, against the one or two that starting a team or a barrier costs.
 constexpr std::size_t least_elements_per_thread = 16384;
+
+std::size_t quotient_rounded_up(std::size_t a, std::size_t b) {
+    return a / b + (a % b != 0 ? 1 : 0);
+}
 
 // What a call reads and writes, and how it wants its output written.
 struct Transfer {
@@ -25,17 +29,17 @@ struct Transfer {
     int store;
 };
 
-bool lies_in_memory(const Transfer &transfer) {
+bool lies_in_memory(const Transfer &transfer, const Machine &machine) {
     // As a real number: the arrays may have more bytes together than size_t can tell.
     const double bytes = sizeof(float) * (transfer.matrices * static_cast<double>(transfer.rows) + transfer.vectors) *
                          static_cast<double>(transfer.columns);
-    return bytes > static_cast<double>(cache_sizes().last_level);
+    return bytes > static_cast<double>(machine.last_level);
 }
 
 // Ordinary stores leave the output in the caches for whoever reads it next; past the last cache there is nothing to
-// leave.
-Traffic choose_traffic(const Transfer &transfer) {
-    const bool in_memory = lies_in_memory(transfer);
+// leave. Rows of less than `least_packed` columns that do not fill lines are written by ordinary stores all the same.
+Traffic choose_traffic(const Transfer &transfer, const Machine &machine, std::size_t least_packed) {
+    const bool in_memory = lies_in_memory(transfer, machine);
     const bool streams = transfer.store == SIMDNORM_STORE_STREAMING ||
                          (transfer.store == SIMDNORM_STORE_AUTO && in_memory && !transfer.in_place);
     if (!streams) {
@@ -44,25 +48,22 @@ Traffic choose_traffic(const Transfer &transfer) {
     const auto fills_lines = [](std::uintptr_t floats) { return floats % cache_line_floats == 0; };
     const bool rows_fill_lines = fills_lines(transfer.columns) && fills_lines(transfer.output_stride) &&
                                  fills_lines(reinterpret_cast<std::uintptr_t>(transfer.output) / sizeof(float));
-    // Of shorter rows, holding back what does not fill a line costs more than it saves. Measured on Zen 4.
-    constexpr std::size_t least_packed = 96;
     return rows_fill_lines                                                                  ? Traffic::streamed
            : transfer.store == SIMDNORM_STORE_STREAMING || transfer.columns >= least_packed ? Traffic::packed
                                                                                             : Traffic::cached;
 }
 
-double present(const float *array) {
-    return array != nullptr ? 1.0 : 0.0;
+// Of shorter rows, holding back what does not fill a line costs more than it saves: on Zen 4 in both passes, on Emerald
+// Rapids, where ordinary stores to memory cost twice as much, less so.
+std::size_t least_packed_columns(const Machine &machine) {
+    return machine.is_amd ? 96 : 32;
+}
+std::size_t least_packed_gradients(const Machine &machine) {
+    return machine.is_amd ? 96 : 48;
 }
 
-// The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
-// fill it. Measured on Zen 4, whose L1 has 32 KiB (docs/performance.md).
-Grouping grouping_in_cache(std::size_t columns) {
-    return columns <= 128    ? Grouping::interleaved_eights
-           : columns <= 192  ? Grouping::overlapped_eights
-           : columns <= 512  ? Grouping::overlapped_pairs
-           : columns <= 1152 ? Grouping::overlapped_rows
-                             : Grouping::pairs;
+double present(const float *array) {
+    return array != nullptr ? 1.0 : 0.0;
 }
 
 // Of rows too short to be written past the caches: their stores wait for the lines of y, and more rows under way do not
@@ -83,13 +84,24 @@ std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns) {
 // A row of so many columns, with gamma and beta, stays in an L2 of 1 MiB, for which alone this was measured.
 constexpr std::size_t longest_in_l2 = 65536;
 
-// As if the L1 had 32 KiB, for which thresholds were measured.
+// As if the L1 had 32 KiB, for which thresholds were measured first.
 double scaled_to_l1(std::size_t columns, std::size_t l1d) {
     constexpr double measured_l1d = 32U << 10;
     return static_cast<double>(columns) * measured_l1d / static_cast<double>(l1d);
 }
 
 } // namespace
+
+// The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
+// fill it. Three pairs of rows under way, their y, gamma and beta have to stay in L1. Measured on Zen 4, whose L1 has
+// 32 KiB, and on Emerald Rapids, where it has 48 (docs/performance.md).
+Grouping grouping_in_cache(std::size_t columns, std::size_t l1d) {
+    return columns <= 128                                                     ? Grouping::interleaved_eights
+           : columns <= 192                                                   ? Grouping::overlapped_eights
+           : columns <= statistics_block && scaled_to_l1(columns, l1d) <= 800 ? Grouping::overlapped_pairs
+           : columns <= 1152                                                  ? Grouping::overlapped_rows
+                                                                              : Grouping::pairs;
+}
 
 // What lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue behind the
 // streaming stores. Of rows too long for that fewer are under way: of those that stay in L1 one, and of longer ones
@@ -105,52 +117,58 @@ Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
     return scaled <= 2560 || columns > 32768 ? Grouping::rows : Grouping::pairs;
 }
 
-// Zen 4 has buffers for 24 lines under way to L1. A line of y takes three where x, gamma and beta come from L2, fewer
+// Zen 4 has buffers for 24 lines under way to L1, which loads fill and streaming stores wait for; Emerald Rapids lost
+// up to a seventh by waiting, and gained nothing. A line of y takes three where x, gamma and beta come from L2, fewer
 // where some of them are in L1. Holding back elements that fill no line keeps the CPU from looking as far ahead. What
 // comes from beyond L2 takes too long to be waited for.
-std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, std::size_t l1d) {
-    const double scaled = scaled_to_l1(columns, l1d);
-    if (!passes_caches(traffic) || scaled <= (traffic == Traffic::packed ? 2560 : 1600) || columns > longest_in_l2) {
+std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine) {
+    const double scaled = scaled_to_l1(columns, machine.l1d);
+    if (!machine.is_amd || !passes_caches(traffic) || scaled <= (traffic == Traffic::packed ? 2560 : 1600) ||
+        columns > longest_in_l2) {
         return any_number_of_lines;
     }
     return scaled <= 2560 ? 12 : 8;
 }
 
 // So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
-// sums over rows, as many as stay in L2 with those asked for ahead. Measured on Zen 4.
-std::size_t gradient_rows_in_memory(std::size_t columns, std::size_t l1d) {
-    const double scaled = scaled_to_l1(columns, l1d);
-    return scaled <= 192 ? 4 : scaled <= 640 ? 2 : scaled < 2048 ? 1 : columns <= 8192 ? 4 : 2;
+// sums over rows, as many as stay in L2 with those asked for ahead. Measured on Zen 4; on Emerald Rapids, whose L1 is
+// half as large again, the same or less.
+std::size_t gradient_rows_in_memory(std::size_t columns) {
+    return columns <= 192 ? 4 : columns <= 640 ? 2 : columns < 2048 ? 1 : columns <= 8192 ? 4 : 2;
 }
 
 // As lines_at_once_in_memory, but a line of dx takes five: of x, dy, gamma and both sums over rows.
-std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, std::size_t l1d) {
-    const double scaled = scaled_to_l1(columns, l1d);
-    if (!passes_caches(traffic) || scaled <= 1024 || (traffic == Traffic::packed && scaled < 2048) ||
+std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine) {
+    const double scaled = scaled_to_l1(columns, machine.l1d);
+    if (!machine.is_amd || !passes_caches(traffic) || scaled <= 1024 || (traffic == Traffic::packed && scaled < 2048) ||
         columns > longest_in_l2) {
         return any_number_of_lines;
     }
     return scaled < 2048 || traffic == Traffic::packed ? 8 : 4;
 }
 
-Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, std::size_t rows_of_group, int threads) {
+Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece, std::size_t rows_of_group,
+                int threads) {
     const std::size_t by_work = rows * columns / least_elements_per_thread;
     if (threads == 1 || by_work <= 1) {
         return {1, false};
     }
     const auto allowed = static_cast<std::size_t>(threads_allowed(threads));
+    const std::size_t pieces = quotient_rounded_up(rows, rows_of_piece);
     const std::size_t dealing = std::min({allowed, by_work, pieces});
     const std::size_t rows_shared = std::min(rows, rows_of_group);
     const std::size_t sharing =
         std::min({allowed, rows_shared * columns / least_elements_per_thread, blocks_of(columns)});
-    // As many threads share a row as would have pieces of their own: better where some of these would get one more than
-    // others, and few altogether.
-    const bool uneven = pieces % dealing != 0 && pieces < 4 * dealing;
+    // As many threads share a row as would have pieces of their own: better where one of these would have a quarter
+    // more to do than it should.
+    const std::size_t most_rows = std::min(rows, quotient_rounded_up(pieces, dealing) * rows_of_piece);
+    const bool uneven =
+        4.0 * static_cast<double>(most_rows) * static_cast<double>(dealing) > 5.0 * static_cast<double>(rows);
     const bool shares = sharing > dealing || (sharing == dealing && uneven);
     return {static_cast<int>(shares ? sharing : dealing), shares};
 }
 
-ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args) {
+ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machine &machine) {
     const Transfer transfer = {.matrices = 2,
                                .vectors = present(args.gamma) + present(args.beta),
                                .rows = args.rows,
@@ -159,20 +177,31 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args) {
                                .output_stride = args.y_stride,
                                .in_place = args.y == args.x,
                                .store = args.store};
-    const Traffic traffic = choose_traffic(transfer);
-    const Grouping grouping = traffic != Traffic::cached ? grouping_in_memory(args.columns, cache_sizes().l1d)
-                              : lies_in_memory(transfer) ? grouping_of_short_rows_in_memory(args.columns)
-                                                         : grouping_in_cache(args.columns);
-    return {divide(args.rows, args.columns, args.rows, 1, args.threads), grouping, traffic,
-            lines_at_once_in_memory(args.columns, traffic, cache_sizes().l1d)};
+    const Traffic traffic = choose_traffic(transfer, machine, least_packed_columns(machine));
+    const Grouping grouping = traffic != Traffic::cached          ? grouping_in_memory(args.columns, machine.l1d)
+                              : lies_in_memory(transfer, machine) ? grouping_of_short_rows_in_memory(args.columns)
+                                                                  : grouping_in_cache(args.columns, machine.l1d);
+    return {divide(args.rows, args.columns, 1, 1, args.threads), grouping, traffic,
+            lines_at_once_in_memory(args.columns, traffic, machine)};
 }
 
-BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args) {
-    // A leaf has so much work that adding the columns of two leaves does not count beside it.
+namespace {
+
+// A leaf has so much work that adding the columns of two leaves does not count beside it; and leaves are as many as two
+// threads can use, and have about the same number of rows.
+std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
     constexpr std::size_t elements_of_leaf = 65536;
-    const std::size_t batches = std::max<std::size_t>(4, elements_of_leaf / args.columns / rows_of_batch);
-    const std::size_t rows_of_leaf = batches * rows_of_batch;
-    const std::size_t leaves = (args.rows + rows_of_leaf - 1) / rows_of_leaf;
+    const std::size_t most_batches = std::max<std::size_t>(4, elements_of_leaf / columns / rows_of_batch);
+    const std::size_t leaves = std::max<std::size_t>(2, quotient_rounded_up(rows, most_batches * rows_of_batch));
+    const std::size_t rows_of_each = std::max<std::size_t>(1, quotient_rounded_up(rows, leaves));
+    return quotient_rounded_up(rows_of_each, rows_of_batch) * rows_of_batch;
+}
+
+} // namespace
+
+BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, const Machine &machine) {
+    const std::size_t rows_of_leaf = choose_rows_of_leaf(args.rows, args.columns);
+    const std::size_t leaves = quotient_rounded_up(args.rows, rows_of_leaf);
     const Transfer transfer = {.matrices = 2 + present(args.dx),
                                .vectors = present(args.gamma),
                                .rows = args.rows,
@@ -181,14 +210,14 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
                                .output_stride = args.dx_stride,
                                .in_place = args.dx == args.dy || args.dx == nullptr,
                                .store = args.store};
-    const Traffic traffic = choose_traffic(transfer);
-    const std::size_t rows_of_group = traffic != Traffic::cached
-                                          ? gradient_rows_in_memory(args.columns, cache_sizes().l1d)
-                                      : lies_in_memory(transfer) ? gradient_rows_of_short_rows_in_memory(args.columns)
-                                                                 : gradient_rows_in_cache(args.columns);
-    const Division division = divide(args.rows, args.columns, leaves, rows_of_group, args.threads);
+    const Traffic traffic = choose_traffic(transfer, machine, least_packed_gradients(machine));
+    const std::size_t rows_of_group = traffic != Traffic::cached ? gradient_rows_in_memory(args.columns)
+                                      : lies_in_memory(transfer, machine)
+                                          ? gradient_rows_of_short_rows_in_memory(args.columns)
+                                          : gradient_rows_in_cache(args.columns);
+    const Division division = divide(args.rows, args.columns, rows_of_leaf, rows_of_group, args.threads);
     return {rows_of_leaf,  leaves,  division,
-            rows_of_group, traffic, gradient_lines_at_once_in_memory(args.columns, traffic, cache_sizes().l1d)};
+            rows_of_group, traffic, gradient_lines_at_once_in_memory(args.columns, traffic, machine)};
 }
 
 } // namespace simdnorm

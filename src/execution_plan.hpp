@@ -1,4 +1,4 @@
-// Shape, cache sizes and threads -> who does which rows, and with which stores.
+// Shape, machine and threads -> who does which rows, and with which stores.
 #pragma once
 
 #include "kernels/kernel_table.hpp"
@@ -8,6 +8,8 @@
 #include <cstddef>
 
 namespace simdnorm {
+
+struct Machine; // machine.hpp
 
 // Rows are dealt out to the threads; or, where they are too few for that, the blocks of each row are.
 struct Division {
@@ -22,7 +24,7 @@ struct ExecutionPlan {
     std::size_t lines_at_once = any_number_of_lines;
 };
 
-ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args);
+ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machine &machine);
 
 // Sums over rows are cut by the shape alone, so that they have the same bits however many threads there are. Rows are
 // in leaves of a binary tree: leaf l has the rows from l * rows_of_leaf on. In a leaf they are added batch by batch;
@@ -36,22 +38,25 @@ struct BackwardPlan {
     std::size_t lines_at_once = any_number_of_lines;
 };
 
-BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args);
+BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, const Machine &machine);
 
-// Of rows that lie in memory, on a CPU with an L1 of so many bytes.
+// Of rows that lie in the caches, and of rows that lie in memory, on a CPU with an L1 of so many bytes.
+Grouping grouping_in_cache(std::size_t columns, std::size_t l1d);
 Grouping grouping_in_memory(std::size_t columns, std::size_t l1d);
 
 // Of such rows, how many lines of y are written past the caches before the loads for them are waited for.
-std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, std::size_t l1d);
+std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine);
 
 // The same of the backward pass: how many rows go through the steps together.
-std::size_t gradient_rows_in_memory(std::size_t columns, std::size_t l1d);
+std::size_t gradient_rows_in_memory(std::size_t columns);
 
 // And how many lines of dx are written past the caches before the loads for them are waited for.
-std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, std::size_t l1d);
+std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine);
 
-// Of a matrix of that shape, of which `pieces` can be dealt out; threads that share rows meet once for `rows_of_group`.
-Division divide(std::size_t rows, std::size_t columns, std::size_t pieces, std::size_t rows_of_group, int threads);
+// Of a matrix of that shape, dealt out in pieces of so many rows; threads that share rows meet once for
+// `rows_of_group`.
+Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece, std::size_t rows_of_group,
+                int threads);
 
 // What one thread of a team does of `count` rows, or blocks: neighbours, and no thread more than one above another.
 struct Share {

@@ -5,6 +5,7 @@
 #include "floating_point_environment.hpp"
 #include "instruction_set.hpp"
 #include "layer_norm.hpp"
+#include "machine.hpp"
 #include "threads.hpp"
 
 #include <simdnorm/simdnorm.h>
@@ -329,5 +330,5 @@ simdnorm_status simdnorm_layer_norm_backward(const simdnorm_layer_norm_backward_
         }
         return SIMDNORM_OK;
     }
-    return layer_norm_backward(*args, plan_layer_norm_backward(*args));
+    return layer_norm_backward(*args, plan_layer_norm_backward(*args, this_machine()));
 }

@@ -39,7 +39,7 @@ std::string describe(const Backward &problem, const Path &path) {
 // A call that goes that way.
 auto along(const Path &path) {
     return [path](const simdnorm_layer_norm_backward_args &args) {
-        BackwardPlan plan = simdnorm::plan_layer_norm_backward(args);
+        BackwardPlan plan = simdnorm::plan_layer_norm_backward(args, simdnorm::this_machine());
         plan.division = path.division;
         plan.rows_of_group = path.rows_of_group;
         plan.traffic = path.traffic;
@@ -172,7 +172,7 @@ SIMDNORM_ON_EVERY_INSTRUCTION_SET(BackwardPaths);
 
 // The plan looks at sizes and addresses alone: nothing here is ever read.
 BackwardPlan plan(Shape shape, int store = SIMDNORM_STORE_AUTO, bool in_place = false, std::size_t offset_of_dx = 0,
-                  int threads = 1) {
+                  int threads = 1, const simdnorm::Machine &machine = zen_4) {
     alignas(64) static float memory[256];
     simdnorm_layer_norm_backward_args args = {};
     args.rows = shape.rows;
@@ -181,7 +181,7 @@ BackwardPlan plan(Shape shape, int store = SIMDNORM_STORE_AUTO, bool in_place = 
     args.dy = in_place ? args.dx : memory + 128;
     args.threads = threads;
     args.store = store;
-    return simdnorm::plan_layer_norm_backward(args);
+    return simdnorm::plan_layer_norm_backward(args, machine);
 }
 
 TEST(BackwardPlanning, GroupsRowsInCache) {
@@ -190,20 +190,16 @@ TEST(BackwardPlanning, GroupsRowsInCache) {
     EXPECT_EQ(plan({1, 4097}).rows_of_group, 4U);
 }
 
-TEST(BackwardPlanning, GroupsRowsInMemoryByWhatL1Holds) {
-    for (const std::size_t scale : Sizes{1, 2, 3}) {
-        const auto rows = [&](std::size_t columns) {
-            return simdnorm::gradient_rows_in_memory(columns, scale * (32U << 10));
-        };
-        EXPECT_EQ(rows(192 * scale), 4U);
-        EXPECT_EQ(rows(192 * scale + 1), 2U);
-        EXPECT_EQ(rows(640 * scale), 2U);
-        EXPECT_EQ(rows(640 * scale + 1), 1U);
-        EXPECT_EQ(rows(2048 * scale - 1), 1U);
-        EXPECT_EQ(rows(2048 * scale), 4U);
-        EXPECT_EQ(rows(8192), 4U);
-        EXPECT_EQ(rows(8193), 2U);
-    }
+TEST(BackwardPlanning, GroupsRowsInMemory) {
+    const auto rows = [](std::size_t columns) { return plan(in_memory(columns)).rows_of_group; };
+    EXPECT_EQ(rows(192), 4U);
+    EXPECT_EQ(rows(193), 2U);
+    EXPECT_EQ(rows(640), 2U);
+    EXPECT_EQ(rows(641), 1U);
+    EXPECT_EQ(rows(2047), 1U);
+    EXPECT_EQ(rows(2048), 4U);
+    EXPECT_EQ(rows(8192), 4U);
+    EXPECT_EQ(rows(8193), 2U);
     EXPECT_EQ(plan(in_memory(31)).rows_of_group, 8U); // by ordinary stores
     EXPECT_EQ(plan(in_memory(33)).rows_of_group, 4U);
     EXPECT_EQ(plan(in_memory(95)).rows_of_group, 4U);
@@ -212,7 +208,7 @@ TEST(BackwardPlanning, GroupsRowsInMemoryByWhatL1Holds) {
 TEST(BackwardPlanning, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
     for (const std::size_t scale : Sizes{1, 2, 3}) {
         const auto lines = [&](std::size_t columns, Traffic traffic) {
-            return simdnorm::gradient_lines_at_once_in_memory(columns, traffic, scale * (32U << 10));
+            return simdnorm::gradient_lines_at_once_in_memory(columns, traffic, with_l1(zen_4, scale * (32U << 10)));
         };
         EXPECT_EQ(lines(1024 * scale, Traffic::streamed), any_number_of_lines);
         EXPECT_EQ(lines(1024 * scale + 1, Traffic::streamed), 8U);
@@ -225,8 +221,9 @@ TEST(BackwardPlanning, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
         EXPECT_EQ(lines(65536, Traffic::fetched), any_number_of_lines);
         EXPECT_EQ(lines(65536, Traffic::cached), any_number_of_lines);
     }
-    EXPECT_EQ(plan(in_memory(8192)).lines_at_once,
-              simdnorm::gradient_lines_at_once_in_memory(8192, Traffic::streamed, simdnorm::cache_sizes().l1d));
+    EXPECT_EQ(plan(in_memory(8192)).lines_at_once, 4U);
+    EXPECT_EQ(plan(in_memory(8192), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).lines_at_once,
+              any_number_of_lines);
 }
 
 TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
@@ -234,11 +231,30 @@ TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(plan(in_memory(64)).traffic, Traffic::streamed);
     EXPECT_EQ(plan(in_memory(97)).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(95)).traffic, Traffic::cached);
+    EXPECT_EQ(plan(in_memory(49), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(47), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).traffic, Traffic::cached);
     EXPECT_EQ(plan(in_memory(96), SIMDNORM_STORE_AUTO, false, 1).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, true).traffic, Traffic::fetched);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);
     EXPECT_EQ(plan({2, 64}, SIMDNORM_STORE_STREAMING).traffic, Traffic::streamed);
     EXPECT_EQ(plan({2, 33}, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
+}
+
+TEST(BackwardPlanning, CutsRowsIntoLeavesForTwoThreads) {
+    const auto expect = [](Shape shape, std::size_t rows_of_leaf, std::size_t leaves) {
+        const BackwardPlan actual = plan(shape);
+        EXPECT_EQ(actual.rows_of_leaf, rows_of_leaf) << shape.rows << " x " << shape.columns;
+        EXPECT_EQ(actual.leaves, leaves) << shape.rows << " x " << shape.columns;
+    };
+    expect({1, 768}, 16, 1);
+    expect({16, 768}, 16, 1);
+    expect({17, 768}, 16, 2);
+    expect({68, 1280}, 48, 2); // not one of 64 and one of 4
+    expect({28, 3072}, 16, 2);
+    expect({1365, 64}, 688, 2);
+    expect({65536, 64}, 1024, 64);
+    expect({4096, 4096}, 64, 64);
+    expect({4100, 4096}, 64, 65);
 }
 
 TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {
@@ -250,10 +266,11 @@ TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {
     expect({2, 3000000}, 1, 1, false);
     expect({3000000, 2}, 4, 4, false);
     expect({2, 3000000}, 4, 4, true);
-    expect({42, 16384}, 4, 4, true); // one leaf; threads meet once for four rows, each with 16,384 elements
-    expect({42, 8192}, 4, 2, true);
-    expect({1, 16384}, 4, 1, false); // one row, which is too little to meet for
-    expect({42, 4096}, 4, 1, false); // one block
+    expect({42, 16384}, 4, 4, true);  // two leaves; threads meet once for four rows, each with 16,384 elements
+    expect({42, 8192}, 4, 2, true);   // dealt out, one thread would have 32 rows and the other 10
+    expect({1, 16384}, 4, 1, false);  // one row, which is too little to meet for
+    expect({42, 4096}, 4, 2, false);  // one block
+    expect({64, 16384}, 2, 2, false); // two leaves of 32 rows
     expect({256, 16384}, 4, 4, false);
 }
 

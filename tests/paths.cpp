@@ -198,7 +198,7 @@ SIMDNORM_ON_EVERY_INSTRUCTION_SET(Paths);
 
 // The plan looks at sizes and addresses alone: nothing here is ever read.
 ExecutionPlan plan(Shape shape, int threads = 1, int store = SIMDNORM_STORE_AUTO, std::size_t offset_of_y = 0,
-                   bool in_place = false) {
+                   bool in_place = false, const simdnorm::Machine &machine = zen_4) {
     alignas(64) static float memory[256];
     simdnorm_layer_norm_args args = {};
     args.rows = shape.rows;
@@ -207,7 +207,7 @@ ExecutionPlan plan(Shape shape, int threads = 1, int store = SIMDNORM_STORE_AUTO
     args.x = in_place ? args.y : memory + 128;
     args.threads = threads;
     args.store = store;
-    return simdnorm::plan_layer_norm(args);
+    return simdnorm::plan_layer_norm(args, machine);
 }
 
 TEST(Plan, GroupsShortRowsInCache) {
@@ -216,17 +216,19 @@ TEST(Plan, GroupsShortRowsInCache) {
     EXPECT_EQ(plan({8, 129}).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan({8, 192}).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan({8, 193}).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 512}).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 513}).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan({8, 800}).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan({8, 801}).grouping, Grouping::overlapped_rows);
     EXPECT_EQ(plan({8, 1152}).grouping, Grouping::overlapped_rows);
     EXPECT_EQ(plan({8, 1153}).grouping, Grouping::pairs);
     EXPECT_EQ(plan({1, 1000000}).grouping, Grouping::pairs);
+    EXPECT_EQ(simdnorm::grouping_in_cache(1200, 48U << 10), Grouping::overlapped_pairs);
+    EXPECT_EQ(simdnorm::grouping_in_cache(1201, 48U << 10), Grouping::pairs);
 }
 
 TEST(Plan, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
     for (const std::size_t scale : Sizes{1, 2, 3}) {
         const auto lines = [&](std::size_t columns, Traffic traffic) {
-            return simdnorm::lines_at_once_in_memory(columns, traffic, scale * (32U << 10));
+            return simdnorm::lines_at_once_in_memory(columns, traffic, with_l1(zen_4, scale * (32U << 10)));
         };
         EXPECT_EQ(lines(1600 * scale, Traffic::streamed), any_number_of_lines);
         EXPECT_EQ(lines(1600 * scale + 1, Traffic::streamed), 12U);
@@ -239,8 +241,9 @@ TEST(Plan, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
         EXPECT_EQ(lines(65536, Traffic::fetched), any_number_of_lines);
         EXPECT_EQ(lines(65536, Traffic::cached), any_number_of_lines);
     }
-    EXPECT_EQ(plan(in_memory(8192)).lines_at_once,
-              simdnorm::lines_at_once_in_memory(8192, Traffic::streamed, simdnorm::cache_sizes().l1d));
+    EXPECT_EQ(plan(in_memory(8192)).lines_at_once, 8U);
+    EXPECT_EQ(plan(in_memory(8192), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).lines_at_once,
+              any_number_of_lines);
 }
 
 TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
@@ -264,13 +267,13 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
     EXPECT_EQ(plan(in_memory(47)).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan(in_memory(49)).grouping, Grouping::overlapped_pairs);
     EXPECT_EQ(plan(in_memory(64)).grouping, Grouping::interleaved_eights);
-    EXPECT_EQ(plan(in_memory(5000)).grouping, simdnorm::grouping_in_memory(5000, simdnorm::cache_sizes().l1d));
+    EXPECT_EQ(plan(in_memory(5000)).grouping, Grouping::pairs);
 }
 
 TEST(Plan, OverlapsOnlyRowsOfOneBlockHoweverLargeL1Is) {
     for (std::size_t columns = simdnorm::statistics_block + 1; columns != 0; columns *= 2) {
-        EXPECT_FALSE(is_overlapped(plan({1, columns}).grouping)) << columns;
         for (const std::size_t l1d : Sizes{1, 32U << 10, 192U << 10, 1U << 30}) {
+            EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_cache(columns, l1d))) << columns << ", " << l1d;
             EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_memory(columns, l1d))) << columns << ", " << l1d;
         }
         if (columns > SIZE_MAX / 2) {
@@ -284,11 +287,23 @@ TEST(Plan, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(plan(in_memory(64)).traffic, Traffic::streamed);
     EXPECT_EQ(plan(in_memory(97)).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(95)).traffic, Traffic::cached);
+    EXPECT_EQ(plan(in_memory(33), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).traffic, Traffic::packed);
+    EXPECT_EQ(plan(in_memory(31), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).traffic, Traffic::cached);
     EXPECT_EQ(plan(in_memory(95), 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(96), 1, SIMDNORM_STORE_AUTO, 4).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);
     EXPECT_EQ(plan({100, 64}, 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::streamed);
     EXPECT_EQ(plan({100, 65}, 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
+}
+
+// However large the last cache is: here y and x have 32 MiB, and a few floats or none more.
+TEST(Plan, StreamsBeyondTheShareOfTheLastCache) {
+    EXPECT_LE(simdnorm::this_machine().last_level, 32U << 20);
+    simdnorm::Machine machine = emerald_rapids;
+    machine.last_level = simdnorm::this_machine().last_level;
+    const std::size_t rows = machine.last_level / 8 / 64;
+    EXPECT_EQ(plan({rows, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, machine).traffic, Traffic::cached);
+    EXPECT_EQ(plan({rows + 1, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, machine).traffic, Traffic::streamed);
 }
 
 TEST(Plan, NeverStreamsInPlaceUnasked) {

@@ -1,8 +1,8 @@
 // What the tests that look inside the library share about plans.
 #pragma once
 
-#include "cache_sizes.hpp"
 #include "kernels/kernel_table.hpp"
+#include "machine.hpp"
 #include "shapes.hpp"
 
 #include <cstddef>
@@ -28,9 +28,18 @@ inline bool can_carry(simdnorm::Traffic traffic, std::size_t columns) {
     return traffic != simdnorm::Traffic::streamed || columns % simdnorm::cache_line_floats == 0;
 }
 
-// So many rows that they cannot lie in the caches.
+// Of which thresholds were measured.
+inline constexpr simdnorm::Machine zen_4 = {.l1d = 32U << 10, .last_level = 32U << 20, .is_amd = true};
+inline constexpr simdnorm::Machine emerald_rapids = {.l1d = 48U << 10, .last_level = 32U << 20, .is_amd = false};
+
+inline simdnorm::Machine with_l1(simdnorm::Machine machine, std::size_t l1d) {
+    machine.l1d = l1d;
+    return machine;
+}
+
+// So many rows that they lie in the caches of neither.
 inline Shape in_memory(std::size_t columns) {
-    return {simdnorm::cache_sizes().last_level / columns, columns};
+    return {zen_4.last_level / columns, columns};
 }
 
 // Widths for calls between forbidden pages, with every way that a plan could take.

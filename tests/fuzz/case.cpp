@@ -323,8 +323,9 @@ Case decode(Input input) {
         draw_fault(input, problem);
     }
     keep_places_possible(problem);
-    problem.l1d = input.pick<std::size_t>({32U << 10, 4U << 10, 64U << 10, 1U << 10});
-    problem.last_level = input.pick<std::size_t>({32U << 20, 0, 4U << 10, 64U << 10});
+    problem.machine.l1d = input.pick<std::size_t>({32U << 10, 4U << 10, 64U << 10, 1U << 10});
+    problem.machine.last_level = input.pick<std::size_t>({32U << 20, 0, 4U << 10, 64U << 10});
+    problem.machine.is_amd = problem.machine.l1d <= 4U << 10;
     problem.memory_fails = input.once_in(16);
     problem.keeps_statistics = !input.once_in(4);
     for (Argument &argument : problem.arguments) {
@@ -340,8 +341,8 @@ std::string describe(const Case &problem) {
     out.precision(17);
     out << (problem.is_backward ? "backward" : "forward") << (problem.args_is_null ? ", args NULL" : "") << ", rows "
         << problem.rows << ", columns " << problem.columns << ", epsilon " << problem.epsilon << ", threads "
-        << problem.threads << ", store " << problem.store << ", L1 of " << problem.l1d << " bytes, last cache of "
-        << problem.last_level << (problem.memory_fails ? ", memory fails" : "")
+        << problem.threads << ", store " << problem.store << ", L1 of " << problem.machine.l1d
+        << " bytes, last cache of " << problem.machine.last_level << (problem.memory_fails ? ", memory fails" : "")
         << (problem.is_backward && problem.keeps_statistics ? ", statistics of the forward pass" : "");
     for (const Argument &argument : problem.arguments) {
         describe(out, argument, problem);

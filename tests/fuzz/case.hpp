@@ -3,6 +3,7 @@
 #pragma once
 
 #include "input.hpp"
+#include "machine.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -74,8 +75,7 @@ struct Case {
     int threads = 0;
     int store = 0;
     // Of the machine that the library takes this one for.
-    std::size_t l1d = 0;
-    std::size_t last_level = 0;
+    simdnorm::Machine machine = {};
     bool memory_fails = false;    // the library's requests for memory do
     bool keeps_statistics = true; // backward: mean and rstd are what the forward pass gives
     std::vector<Argument> arguments = {};

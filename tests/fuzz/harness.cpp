@@ -185,7 +185,7 @@ void expect_success(const Case &problem, Memory &memory) {
 } // namespace
 
 void run_case(const Case &problem) {
-    pretend_caches(problem.l1d, problem.last_level);
+    pretend_machine(problem.machine);
     Memory memory(problem);
     const std::vector<std::string> faults = faults_of(problem, memory.addresses());
     if (!faults.empty()) {

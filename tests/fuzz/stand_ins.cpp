@@ -1,20 +1,20 @@
 #include "stand_ins.hpp"
 
-#include "cache_sizes.hpp"
+#include "machine.hpp"
 
 #include <cstdlib>
 #include <new>
 
 namespace {
 
-simdnorm::CacheSizes sizes_in_use = {};
+simdnorm::Machine machine_in_use = {};
 bool memory_fails = false;
 
 } // namespace
 
 // Linked before the library, this is the only definition there is.
-const simdnorm::CacheSizes &simdnorm::cache_sizes() {
-    return sizes_in_use;
+const simdnorm::Machine &simdnorm::this_machine() {
+    return machine_in_use;
 }
 
 void *operator new[](std::size_t size, const std::nothrow_t &) noexcept {
@@ -44,8 +44,8 @@ extern "C" const char *__lsan_default_suppressions() {
 
 namespace simdnorm_test {
 
-void pretend_caches(std::size_t l1d, std::size_t last_level) {
-    sizes_in_use = {.l1d = l1d, .last_level = last_level};
+void pretend_machine(const simdnorm::Machine &machine) {
+    machine_in_use = machine;
 }
 
 FailingMemory::FailingMemory(bool fails) {

@@ -1,12 +1,12 @@
-// What the harness puts in the place of the machine: sizes of caches, so that small data "lies in memory" too, and
-// memory that cannot be had.
+// What the harness puts in the place of the machine: its maker and sizes of caches, so that small data "lies in memory"
+// too, and memory that cannot be had.
 #pragma once
 
-#include <cstddef>
+#include "machine.hpp"
 
 namespace simdnorm_test {
 
-void pretend_caches(std::size_t l1d, std::size_t last_level);
+void pretend_machine(const simdnorm::Machine &machine);
 
 // While it lives, requests for memory fail that are made as the library makes them: new (std::nothrow) T[n].
 class FailingMemory {

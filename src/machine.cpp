@@ -1,13 +1,22 @@
-#include "cache_sizes.hpp"
+#include "machine.hpp"
+
+#include "cpu_features.hpp"
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace simdnorm {
 namespace {
 
-constexpr CacheSizes common_sizes = {.l1d = 32U << 10, .last_level = 32U << 20};
+constexpr std::size_t common_l1d = 32U << 10;
+constexpr std::size_t common_last_level = 32U << 20;
+
+// A larger cache is shared by many cores, and in a virtual machine by others' that the system does not show. Where it
+// had 300 MiB (Emerald Rapids, two cores), writing past it and reading back was faster from 32 MiB on
+// (docs/performance.md).
+constexpr std::size_t most_of_last_level = 32U << 20;
 
 // One file of Linux's description of the first CPU's caches (Documentation/ABI/testing/sysfs-devices-system-cpu).
 template <class... Results>
@@ -25,7 +34,7 @@ bool read_cache_file(int index, const char *name, const char *format, Results *.
 
 // Not by sysconf: in a virtual machine that hides its caches it tells of all those in the package together.
 std::size_t read_last_level() {
-    std::size_t size = common_sizes.last_level;
+    std::size_t size = common_last_level;
     std::size_t greatest_level = 0;
     std::size_t level = 0;
     for (int index = 0; read_cache_file(index, "level", "%zu", &level); ++index) {
@@ -35,7 +44,7 @@ std::size_t read_last_level() {
             size = kibibytes << 10;
         }
     }
-    return size;
+    return std::min(size, most_of_last_level);
 }
 
 std::size_t read_l1d() {
@@ -44,14 +53,14 @@ std::size_t read_l1d() {
         return static_cast<std::size_t>(size);
     }
 #endif
-    return common_sizes.l1d;
+    return common_l1d;
 }
 
 } // namespace
 
-const CacheSizes &cache_sizes() {
-    static const CacheSizes sizes = {.l1d = read_l1d(), .last_level = read_last_level()};
-    return sizes;
+const Machine &this_machine() {
+    static const Machine found = {.l1d = read_l1d(), .last_level = read_last_level(), .is_amd = cpu_is_amd()};
+    return found;
 }
 
 } // namespace simdnorm

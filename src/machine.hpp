@@ -1,0 +1,19 @@
+// What plans depend on of the machine that the program runs on.
+#pragma once
+
+#include <cstddef>
+
+namespace simdnorm {
+
+// Caches in bytes, of the first CPU, and as a whole, however many cores share them. Where the system does not tell, the
+// sizes in a common server CPU.
+struct Machine {
+    std::size_t l1d;
+    std::size_t last_level; // the cache before memory, as far as a process may count on it
+    bool is_amd;            // the maker of the CPU: AMD's and Intel's memory paths gain by different steps
+};
+
+// Found out once.
+const Machine &this_machine();
+
+} // namespace simdnorm
