@@ -36,6 +36,7 @@ struct BackwardPlan {
     std::size_t rows_of_group;
     Traffic traffic;
     std::size_t lines_at_once = any_number_of_lines;
+    std::size_t prefetch_lead = 0;
 };
 
 BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, const Machine &machine);

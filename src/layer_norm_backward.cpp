@@ -27,12 +27,13 @@ namespace {
 class Tree {
   public:
     // No more nodes than this are there at any time, the leaf that is being added among them: of leaves from the first
-    // on, and of as many wherever they are.
+    // on, and of as many wherever they are. There levels rise and then fall: with 2^k leaves or more, but less than
+    // 2^(k + 1), at most from 0 to k - 1 and back, and the new leaf.
     static std::size_t nodes_from_first(std::size_t leaves) {
         return static_cast<std::size_t>(std::bit_width(leaves - 1)) + 1;
     }
     static std::size_t nodes_anywhere(std::size_t leaves) {
-        return 2 * static_cast<std::size_t>(std::bit_width(leaves)) + 1;
+        return 2 * static_cast<std::size_t>(std::bit_width(leaves)) - 1;
     }
 
     Tree() = default;
@@ -84,13 +85,18 @@ class Tree {
 
     double *sums_of(std::size_t node) const { return memory_ + node * 2 * columns_; }
 
+    void add(double *to, const double *terms) const {
+        for (std::size_t j = begin_; j < end_; ++j) {
+            to[j] += terms[j];
+        }
+    }
+
     void merge_last() {
         double *left = sums_of(count_ - 2);
         const double *right = sums_of(count_ - 1);
-        for (std::size_t j = begin_; j < end_; ++j) {
-            left[j] += right[j];
-            left[columns_ + j] += right[columns_ + j];
-        }
+        // One after the other: where columns are a multiple of 512, dbeta would seem to wait for stores to dgamma.
+        add(left, right);
+        add(left + columns_, right + columns_);
         ++nodes_[count_ - 2].level;
         --count_;
     }
@@ -110,15 +116,14 @@ class Memory {
   public:
     // As a real number: there may be more to ask for than size_t can tell.
     Memory(std::size_t parts, double elements) {
-        // Threads must not write to one line of a cache, nor to two lines that are fetched together: 128 bytes.
-        constexpr std::size_t unit = (127 + sizeof(Element)) / sizeof(Element);
+        constexpr std::size_t unit = (alignment - 1 + sizeof(Element)) / sizeof(Element);
         const double padded = std::ceil(elements / static_cast<double>(unit)) * static_cast<double>(unit);
         const double all = static_cast<double>(parts) * padded;
         if (all <= static_cast<double>(few)) {
             begin_ = few_;
         } else if (all < static_cast<double>(PTRDIFF_MAX) / sizeof(Element)) { // beyond, GCC throws
-            many_.reset(new (std::nothrow) Element[static_cast<std::size_t>(all)]);
-            begin_ = many_.get();
+            many_.reset(new (std::nothrow) Element[static_cast<std::size_t>(all) + unit]);
+            begin_ = aligned(many_.get());
         }
         part_ = begin_ != nullptr ? static_cast<std::size_t>(padded) : 0;
     }
@@ -130,7 +135,17 @@ class Memory {
     Element *part(std::size_t part) const { return begin_ + part * part_; }
 
   private:
-    alignas(64) Element few_[few];
+    // Threads must not write to one line of a cache, nor to two lines that are fetched together: 128 bytes. And a
+    // vector that straddles lines is slow to store.
+    static constexpr std::size_t alignment = 128;
+
+    // As far as whole elements go.
+    static Element *aligned(Element *begin) {
+        const std::uintptr_t beyond = reinterpret_cast<std::uintptr_t>(begin) % alignment;
+        return beyond == 0 ? begin : begin + (alignment - beyond) / sizeof(Element);
+    }
+
+    alignas(alignment) Element few_[few];
     std::unique_ptr<Element[]> many_;
     Element *begin_ = nullptr;
     std::size_t part_ = 0;
@@ -159,7 +174,11 @@ struct Scratch {
           blocks(2, plan.division.shares_rows ? static_cast<double>(plan.rows_of_group * blocks_of(columns)) : 0.0) {}
 
     static double doubles_of_tree(const BackwardPlan &plan, std::size_t columns, std::size_t parts) {
-        const std::size_t nodes = parts == 1 ? Tree::nodes_from_first(plan.leaves) : Tree::nodes_anywhere(plan.leaves);
+        // The first part takes in what the others have made of leaves of their own: half of all each, if no more than
+        // two threads come.
+        const std::size_t most_leaves = plan.leaves / 2 + plan.leaves % 2;
+        const std::size_t nodes =
+            std::max(Tree::nodes_from_first(plan.leaves), parts == 1 ? 0 : Tree::nodes_anywhere(most_leaves));
         return 2.0 * static_cast<double>(nodes) * static_cast<double>(columns);
     }
 };
@@ -271,7 +290,8 @@ GradientRows all_rows(const simdnorm_layer_norm_backward_args &args, const Backw
             .dx_stride = stride_or(args.dx_stride, args.columns),
             .rows_of_group = plan.rows_of_group,
             .traffic = plan.traffic,
-            .lines_at_once = plan.lines_at_once};
+            .lines_at_once = plan.lines_at_once,
+            .prefetch_lead = plan.prefetch_lead};
 }
 
 void write(float *to, const double *from, std::size_t columns) {

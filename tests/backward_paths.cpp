@@ -188,6 +188,11 @@ TEST(BackwardPlanning, GroupsRowsInCache) {
     EXPECT_EQ(plan({8, 1}).rows_of_group, 8U);
     EXPECT_EQ(plan({8, 4096}).rows_of_group, 8U);
     EXPECT_EQ(plan({1, 4097}).rows_of_group, 4U);
+    const auto on_emerald_rapids = [](std::size_t columns) {
+        return plan({8, columns}, SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).rows_of_group;
+    };
+    EXPECT_EQ(on_emerald_rapids(512), 8U);
+    EXPECT_EQ(on_emerald_rapids(513), 4U);
 }
 
 TEST(BackwardPlanning, GroupsRowsInMemory) {
@@ -252,6 +257,8 @@ TEST(BackwardPlanning, CutsRowsIntoLeavesForTwoThreads) {
     expect({68, 1280}, 48, 2); // not one of 64 and one of 4
     expect({28, 3072}, 16, 2);
     expect({1365, 64}, 688, 2);
+    expect({28, 3276}, 16, 2);
+    expect({28, 3277}, 32, 1); // too much memory for the sums of two
     expect({65536, 64}, 1024, 64);
     expect({4096, 4096}, 64, 64);
     expect({4100, 4096}, 64, 65);
@@ -266,11 +273,12 @@ TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {
     expect({2, 3000000}, 1, 1, false);
     expect({3000000, 2}, 4, 4, false);
     expect({2, 3000000}, 4, 4, true);
-    expect({42, 16384}, 4, 4, true);  // two leaves; threads meet once for four rows, each with 16,384 elements
-    expect({42, 8192}, 4, 2, true);   // dealt out, one thread would have 32 rows and the other 10
+    expect({42, 16384}, 4, 4, true); // one leaf; threads meet once for four rows, each with 16,384 elements
+    expect({42, 8192}, 4, 2, true);
     expect({1, 16384}, 4, 1, false);  // one row, which is too little to meet for
-    expect({42, 4096}, 4, 2, false);  // one block
-    expect({64, 16384}, 2, 2, false); // two leaves of 32 rows
+    expect({42, 4096}, 4, 1, false);  // one block
+    expect({42, 3072}, 4, 2, false);  // two leaves, of 32 and 10 rows
+    expect({129, 16384}, 2, 2, true); // three leaves: dealt out, one thread would have twice the other's rows
     expect({256, 16384}, 4, 4, false);
 }
 

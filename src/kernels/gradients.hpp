@@ -459,11 +459,17 @@ class GradientWriter {
                                           std::size_t column, std::size_t ahead)
         : GradientWriter(std::make_index_sequence<rows>(), range, group, first, column, ahead) {}
 
-    // Asks for what will be wanted next.
+    // Asks for what will be wanted next: of x and dy, where they lie in memory, and of the lines of dx.
+    template <bool writes_dx, Traffic traffic>
     [[gnu::always_inline]] void prefetch(std::size_t j) const {
         for (std::size_t r = 0; r < rows; ++r) {
-            V::prefetch(x_[r] + j + x_ahead_);
-            V::prefetch(dy_[r] + j + dy_ahead_);
+            if constexpr (traffic != Traffic::cached) {
+                V::prefetch(x_[r] + j + x_ahead_);
+                V::prefetch(dy_[r] + j + dy_ahead_);
+            }
+            if constexpr (writes_dx && !passes_caches(traffic)) {
+                V::prefetch_output(dx_[r] + j + output_lead);
+            }
         }
     }
 
@@ -575,7 +581,8 @@ write_columns(const GradientRows &range, const GradientGroup &group, std::size_t
     const float *dbeta_so_far = starts_batch ? zeros.of_columns : dbeta;
     LineLimit<V, traffic>::begin(range.lines_at_once);
     for_each_vector<V, traffic>(
-        columns, range.lines_at_once, [&](std::size_t j) __attribute__((always_inline)) { writer.prefetch(j); },
+        columns, range.lines_at_once,
+        [&](std::size_t j) __attribute__((always_inline)) { writer.template prefetch<writes_dx, traffic>(j); },
         [&](std::size_t j) __attribute__((always_inline)) {
             const auto terms = writer.template vector<writes_dx>(
                 j, V::load(gamma + j), {V::load(dgamma_so_far + j), V::load(dbeta_so_far + j)},
@@ -668,14 +675,11 @@ template <class V, Traffic traffic>
     }
 }
 
-// x and dy are asked for so many elements before they are looked at first.
-constexpr std::size_t gradient_prefetch_lead = 2048;
-
 template <class V, Traffic traffic>
 [[gnu::always_inline]] inline void backward_rows(const GradientRows &range, std::size_t first, std::size_t rows,
                                                  const ColumnSums &columns) {
     const double per_element = 1.0 / static_cast<double>(range.columns);
-    const std::size_t ahead = range.rows_of_group + gradient_prefetch_lead / range.columns;
+    const std::size_t ahead = range.rows_of_group + range.prefetch_lead / range.columns;
     GradientOutput<V, traffic> output(dx_at(range, first, 0));
     for (std::size_t row = first; row < first + rows; row += range.rows_of_group) {
         GradientGroup group;

@@ -91,6 +91,7 @@ struct GradientRows {
     std::size_t rows_of_group; // 1, 2, 4 or 8: how many go through the steps together
     Traffic traffic;           // of x and dy; and of dx, as the forward pass has it of y
     std::size_t lines_at_once; // of dx past the caches, before the loads for them are waited for
+    std::size_t prefetch_lead; // what is asked for of x and dy lies so far beyond the next group, in elements
 };
 
 // Gradients of gamma and beta are added in single precision over a batch of so many rows, which begins at a multiple of

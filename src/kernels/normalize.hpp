@@ -27,6 +27,10 @@ struct Constants {
 constexpr Constants<1> ones;
 constexpr Constants<0> zeros;
 
+// Ordinary stores wait for each other, and one that misses L1 for its line. So lines are asked for so many elements
+// before they are written. Measured on Emerald Rapids (docs/performance.md).
+constexpr std::size_t output_lead = 64;
+
 // Loads that miss L1 and streaming stores share a few buffers. A CPU that looks far ahead fills them with loads, and
 // stores wait. So the loads of some lines are waited for before those of the next are begun.
 template <class V, Traffic traffic>
@@ -61,23 +65,21 @@ class LineLimit {
 };
 
 // The first `columns` of some rows, in order: whole(j) for each vector, part(j, mask) for what is left, and
-// prefetch(j) ahead of each line where the rows lie in memory.
+// prefetch(j) ahead of each line.
 template <class V, Traffic traffic, class Prefetch, class Whole, class Part>
 [[gnu::always_inline]] inline void for_each_vector(std::size_t columns, std::size_t lines_at_once,
                                                    const Prefetch &prefetch, const Whole &whole, const Part &part) {
     std::size_t j = 0;
-    if constexpr (traffic != Traffic::cached) {
-        LineLimit<V, traffic> limit(lines_at_once);
-        for (; columns - j >= cache_line_floats; j += cache_line_floats) {
-            prefetch(j);
-            limit.next();
-            for (std::size_t k = 0; k < cache_line_floats; k += V::width) {
-                whole(j + k);
-            }
+    LineLimit<V, traffic> limit(lines_at_once);
+    for (; columns - j >= cache_line_floats; j += cache_line_floats) {
+        prefetch(j);
+        limit.next();
+        for (std::size_t k = 0; k < cache_line_floats; k += V::width) {
+            whole(j + k);
         }
-        if (j < columns) {
-            prefetch(j);
-        }
+    }
+    if (j < columns) {
+        prefetch(j);
     }
     for (; columns - j >= V::width; j += V::width) {
         whole(j);
@@ -152,14 +154,21 @@ struct Normalizer {
     template <Traffic traffic>
     [[gnu::always_inline]] void columns(const Segment<rows> &s, std::size_t columns) const {
         for_each_vector<V, traffic>(
-            columns, s.lines_at_once, [&](std::size_t j) __attribute__((always_inline)) { prefetch(s, j); },
+            columns, s.lines_at_once, [&](std::size_t j) __attribute__((always_inline)) { prefetch<traffic>(s, j); },
             [&](std::size_t j) __attribute__((always_inline)) { whole<traffic == Traffic::streamed>(s, j); },
             [&](std::size_t j, typename V::Mask mask) __attribute__((always_inline)) { part(s, j, mask); });
     }
 
+    // Asks for what will be wanted next of x, where it lies in memory, and of the lines of y.
+    template <Traffic traffic>
     [[gnu::always_inline]] void prefetch(const Segment<rows> &s, std::size_t j) const {
         for (std::size_t r = 0; r < rows; ++r) {
-            V::prefetch(s.x[r] + j + s.ahead);
+            if constexpr (traffic != Traffic::cached) {
+                V::prefetch(s.x[r] + j + s.ahead);
+            }
+            if constexpr (!passes_caches(traffic)) {
+                V::prefetch_output(s.y[r] + j + output_lead);
+            }
         }
     }
 };
@@ -242,13 +251,13 @@ template <class V>
     std::size_t j = 0;
     for (; columns - j >= V::width; j += V::width) {
         if (j % cache_line_floats == 0) {
-            normalizer.prefetch(s, j);
+            normalizer.template prefetch<Traffic::packed>(s, j);
             limit.next();
         }
         packer.put(normalizer.apply(0, V::load(s.x[0] + j), V::load(s.gamma + j), V::load(s.beta + j)));
     }
     if (j < columns) {
-        normalizer.prefetch(s, j);
+        normalizer.template prefetch<Traffic::packed>(s, j);
         const typename V::Mask mask = V::first(columns - j);
         const typename V::Floats zero = V::broadcast(0.0F);
         packer.put_first(normalizer.apply(0, V::load_first(s.x[0] + j, mask, zero),

@@ -33,6 +33,7 @@ struct ScalarVector {
     }
     static constexpr bool streams = false;
     static void prefetch(const float *) {}
+    static void prefetch_output(const float *) {}
 
     static Floats multiply_add(Floats a, Floats b, Floats c) { return std::fma(a, b, c); }
 

@@ -8,6 +8,7 @@
 //    elements of those lanes and no others; the other lanes take `otherwise`.
 //
 //  - stream: an aligned store past the caches, ordered by fence(). prefetch: into the second-level cache.
+//    prefetch_output: into the first, to be written.
 //    wait_for_loads: nothing begins before all loads so far are done.
 //
 //  - join(a, b, from(s)): of the elements of a followed by those of b, `width` from the one at s on, 0 <= s <= width.
@@ -266,6 +267,7 @@ struct Vector {
         return Floats(Intrinsics<Machine>::join(a, b, places));
     }
     [[gnu::always_inline]] static void prefetch(const float *from) { Intrinsics<Machine>::prefetch(from); }
+    [[gnu::always_inline]] static void prefetch_output(const float *to) { __builtin_prefetch(to, 1, 3); }
 
     static Floats multiply_add(Floats a, Floats b, Floats c) {
         return Floats(Intrinsics<Machine>::multiply_add(a, b, c));
