@@ -104,17 +104,21 @@ double scaled_to_l1(std::size_t columns, std::size_t l1d) {
 // 32 KiB, and on Emerald Rapids, where it has 48 (docs/performance.md).
 Grouping grouping_in_cache(std::size_t columns, std::size_t l1d) {
     return columns <= 128                                                     ? Grouping::interleaved_eights
-           : columns <= 192                                                   ? Grouping::overlapped_eights
+           : columns <= 256                                                   ? Grouping::overlapped_eights
            : columns <= statistics_block && scaled_to_l1(columns, l1d) <= 800 ? Grouping::overlapped_pairs
            : columns <= 1152                                                  ? Grouping::overlapped_rows
                                                                               : Grouping::pairs;
 }
 
-// What lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue behind the
-// streaming stores. Of rows too long for that fewer are under way: of those that stay in L1 one, and of longer ones
-// two, which share at least gamma and beta, until a pair of them is too much for L2. Measured on Zen 4.
-Grouping grouping_in_memory(std::size_t columns, std::size_t l1d) {
-    const double scaled = scaled_to_l1(columns, l1d);
+// On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
+// behind the streaming stores. Of rows too long for that fewer are under way: of those that stay in L1 one, and of
+// longer ones two, which share at least gamma and beta, until a pair of them is too much for L2. On Emerald Rapids what
+// is best in cache is best here, too.
+Grouping grouping_in_memory(std::size_t columns, const Machine &machine) {
+    if (!machine.is_amd) {
+        return grouping_in_cache(columns, machine.l1d);
+    }
+    const double scaled = scaled_to_l1(columns, machine.l1d);
     if (columns <= statistics_block && scaled <= 1024) {
         return scaled <= 64    ? Grouping::interleaved_eights
                : scaled <= 128 ? Grouping::overlapped_eights
@@ -185,7 +189,7 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
                                .in_place = args.y == args.x,
                                .store = args.store};
     const Traffic traffic = choose_traffic(transfer, machine, least_packed_columns(machine));
-    const Grouping grouping = traffic != Traffic::cached          ? grouping_in_memory(args.columns, machine.l1d)
+    const Grouping grouping = traffic != Traffic::cached          ? grouping_in_memory(args.columns, machine)
                               : lies_in_memory(transfer, machine) ? grouping_of_short_rows_in_memory(args.columns)
                                                                   : grouping_in_cache(args.columns, machine.l1d);
     return {divide(args.rows, args.columns, 1, 1, args.threads), grouping, traffic,

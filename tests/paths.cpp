@@ -214,8 +214,8 @@ TEST(Plan, GroupsShortRowsInCache) {
     EXPECT_EQ(plan({8, 1}).grouping, Grouping::interleaved_eights);
     EXPECT_EQ(plan({8, 128}).grouping, Grouping::interleaved_eights);
     EXPECT_EQ(plan({8, 129}).grouping, Grouping::overlapped_eights);
-    EXPECT_EQ(plan({8, 192}).grouping, Grouping::overlapped_eights);
-    EXPECT_EQ(plan({8, 193}).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan({8, 256}).grouping, Grouping::overlapped_eights);
+    EXPECT_EQ(plan({8, 257}).grouping, Grouping::overlapped_pairs);
     EXPECT_EQ(plan({8, 800}).grouping, Grouping::overlapped_pairs);
     EXPECT_EQ(plan({8, 801}).grouping, Grouping::overlapped_rows);
     EXPECT_EQ(plan({8, 1152}).grouping, Grouping::overlapped_rows);
@@ -249,7 +249,7 @@ TEST(Plan, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
 TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
     for (const std::size_t scale : Sizes{1, 2, 3}) {
         const auto grouping = [&](std::size_t columns) {
-            return simdnorm::grouping_in_memory(columns, scale * (32U << 10));
+            return simdnorm::grouping_in_memory(columns, with_l1(zen_4, scale * (32U << 10)));
         };
         EXPECT_EQ(grouping(64 * scale), Grouping::interleaved_eights);
         EXPECT_EQ(grouping(64 * scale + 1), Grouping::overlapped_eights);
@@ -264,6 +264,10 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
         EXPECT_EQ(grouping(32768), Grouping::pairs);
         EXPECT_EQ(grouping(32769), Grouping::rows);
     }
+    for (const std::size_t columns : Sizes{64, 128, 256, 1200, 1201, 50257}) {
+        EXPECT_EQ(plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping,
+                  simdnorm::grouping_in_cache(columns, emerald_rapids.l1d));
+    }
     EXPECT_EQ(plan(in_memory(47)).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan(in_memory(49)).grouping, Grouping::overlapped_pairs);
     EXPECT_EQ(plan(in_memory(64)).grouping, Grouping::interleaved_eights);
@@ -274,7 +278,8 @@ TEST(Plan, OverlapsOnlyRowsOfOneBlockHoweverLargeL1Is) {
     for (std::size_t columns = simdnorm::statistics_block + 1; columns != 0; columns *= 2) {
         for (const std::size_t l1d : Sizes{1, 32U << 10, 192U << 10, 1U << 30}) {
             EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_cache(columns, l1d))) << columns << ", " << l1d;
-            EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_memory(columns, l1d))) << columns << ", " << l1d;
+            EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_memory(columns, with_l1(zen_4, l1d))))
+                << columns << ", " << l1d;
         }
         if (columns > SIZE_MAX / 2) {
             break;
