@@ -91,10 +91,10 @@ std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns) {
 // A row of so many columns, with gamma and beta, stays in an L2 of 1 MiB, for which alone this was measured.
 constexpr std::size_t longest_in_l2 = 65536;
 
-// As if the L1 had 32 KiB, for which thresholds were measured first.
-double scaled_to_l1(std::size_t columns, std::size_t l1d) {
-    constexpr double measured_l1d = 32U << 10;
-    return static_cast<double>(columns) * measured_l1d / static_cast<double>(l1d);
+// So many columns of an L1 of 32 KiB, for which thresholds were measured first, in this one. Integers alone: a plan
+// must not raise the caller's floating-point flags.
+std::size_t scaled_from_32_kib(std::size_t columns, std::size_t l1d) {
+    return columns * l1d / (32U << 10);
 }
 
 } // namespace
@@ -103,11 +103,11 @@ double scaled_to_l1(std::size_t columns, std::size_t l1d) {
 // fill it. Three pairs of rows under way, their y, gamma and beta have to stay in L1. Measured on Zen 4, whose L1 has
 // 32 KiB, and on Emerald Rapids, where it has 48 (docs/performance.md).
 Grouping grouping_in_cache(std::size_t columns, std::size_t l1d) {
-    return columns <= 128                                                     ? Grouping::interleaved_eights
-           : columns <= 256                                                   ? Grouping::overlapped_eights
-           : columns <= statistics_block && scaled_to_l1(columns, l1d) <= 800 ? Grouping::overlapped_pairs
-           : columns <= 1152                                                  ? Grouping::overlapped_rows
-                                                                              : Grouping::pairs;
+    return columns <= 128                                                           ? Grouping::interleaved_eights
+           : columns <= 256                                                         ? Grouping::overlapped_eights
+           : columns <= statistics_block && columns <= scaled_from_32_kib(800, l1d) ? Grouping::overlapped_pairs
+           : columns <= 1152                                                        ? Grouping::overlapped_rows
+                                                                                    : Grouping::pairs;
 }
 
 // On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
@@ -118,27 +118,27 @@ Grouping grouping_in_memory(std::size_t columns, const Machine &machine) {
     if (!machine.is_amd) {
         return grouping_in_cache(columns, machine.l1d);
     }
-    const double scaled = scaled_to_l1(columns, machine.l1d);
-    if (columns <= statistics_block && scaled <= 1024) {
-        return scaled <= 64    ? Grouping::interleaved_eights
-               : scaled <= 128 ? Grouping::overlapped_eights
-               : scaled <= 288 ? Grouping::overlapped_pairs
-                               : Grouping::overlapped_rows;
+    const auto scaled = [&](std::size_t of_32_kib) { return scaled_from_32_kib(of_32_kib, machine.l1d); };
+    if (columns <= statistics_block && columns <= scaled(1024)) {
+        return columns <= scaled(64)    ? Grouping::interleaved_eights
+               : columns <= scaled(128) ? Grouping::overlapped_eights
+               : columns <= scaled(288) ? Grouping::overlapped_pairs
+                                        : Grouping::overlapped_rows;
     }
-    return scaled <= 2560 || columns > 32768 ? Grouping::rows : Grouping::pairs;
+    return columns <= scaled(2560) || columns > 32768 ? Grouping::rows : Grouping::pairs;
 }
 
 // Zen 4 has buffers for 24 lines under way to L1, which loads fill and streaming stores wait for; Emerald Rapids lost
-// up to a seventh by waiting, and gained nothing. A line of y takes three where x, gamma and beta come from L2, fewer
+// up to a fifth by waiting, and gained nothing. A line of y takes three where x, gamma and beta come from L2, fewer
 // where some of them are in L1. Holding back elements that fill no line keeps the CPU from looking as far ahead. What
 // comes from beyond L2 takes too long to be waited for.
 std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine) {
-    const double scaled = scaled_to_l1(columns, machine.l1d);
-    if (!machine.is_amd || !passes_caches(traffic) || scaled <= (traffic == Traffic::packed ? 2560 : 1600) ||
+    const auto scaled = [&](std::size_t of_32_kib) { return scaled_from_32_kib(of_32_kib, machine.l1d); };
+    if (!machine.is_amd || !passes_caches(traffic) || columns <= scaled(traffic == Traffic::packed ? 2560 : 1600) ||
         columns > longest_in_l2) {
         return any_number_of_lines;
     }
-    return scaled <= 2560 ? 12 : 8;
+    return columns <= scaled(2560) ? 12 : 8;
 }
 
 // So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
@@ -150,12 +150,12 @@ std::size_t gradient_rows_in_memory(std::size_t columns) {
 
 // As lines_at_once_in_memory, but a line of dx takes five: of x, dy, gamma and both sums over rows.
 std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine) {
-    const double scaled = scaled_to_l1(columns, machine.l1d);
-    if (!machine.is_amd || !passes_caches(traffic) || scaled <= 1024 || (traffic == Traffic::packed && scaled < 2048) ||
-        columns > longest_in_l2) {
+    const auto scaled = [&](std::size_t of_32_kib) { return scaled_from_32_kib(of_32_kib, machine.l1d); };
+    if (!machine.is_amd || !passes_caches(traffic) || columns <= scaled(1024) ||
+        (traffic == Traffic::packed && columns < scaled(2048)) || columns > longest_in_l2) {
         return any_number_of_lines;
     }
-    return scaled < 2048 || traffic == Traffic::packed ? 8 : 4;
+    return columns < scaled(2048) || traffic == Traffic::packed ? 8 : 4;
 }
 
 Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece, std::size_t rows_of_group,
@@ -172,9 +172,8 @@ Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece
         std::min({allowed, rows_shared * columns / least_elements_per_thread, blocks_of(columns)});
     // As many threads share a row as would have pieces of their own: better where one of these would have a quarter
     // more to do than it should.
-    const std::size_t most_rows = std::min(rows, quotient_rounded_up(pieces, dealing) * rows_of_piece);
-    const bool uneven =
-        4.0 * static_cast<double>(most_rows) * static_cast<double>(dealing) > 5.0 * static_cast<double>(rows);
+    const std::size_t fair = rows / dealing;
+    const bool uneven = std::min(rows, quotient_rounded_up(pieces, dealing) * rows_of_piece) > fair + fair / 4;
     const bool shares = sharing > dealing || (sharing == dealing && uneven);
     return {static_cast<int>(shares ? sharing : dealing), shares};
 }

@@ -5,8 +5,8 @@
 
 namespace simdnorm {
 
-// Caches in bytes, of the first CPU, and as a whole, however many cores share them. Where the system does not tell, the
-// sizes in a common server CPU.
+// Caches in bytes, of the first CPU; the last as a whole, however many cores share it, but 32 MiB at most. Where the
+// system does not tell, the sizes in a common server CPU.
 struct Machine {
     std::size_t l1d;
     std::size_t last_level; // the cache before memory, as far as a process may count on it

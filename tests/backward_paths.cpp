@@ -278,7 +278,7 @@ TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {
     expect({1, 16384}, 4, 1, false);  // one row, which is too little to meet for
     expect({42, 4096}, 4, 1, false);  // one block
     expect({42, 3072}, 4, 2, false);  // two leaves, of 32 and 10 rows
-    expect({129, 16384}, 2, 2, true); // three leaves: dealt out, one thread would have twice the other's rows
+    expect({129, 16384}, 2, 2, true); // three leaves: dealt out, one thread would have 96 rows and the other 33
     expect({256, 16384}, 4, 4, false);
 }
 
