@@ -155,7 +155,7 @@ typedef struct simdnorm_layer_norm_backward_args {
  *   - an x, mean or rstd that is not finite spoils its row of dx and all of dgamma, never dbeta.
  *
  * Takes memory for the time of the call where N > 16, threads share rows, or dgamma or dbeta is left out, a thread at
- * most: D doubles; with dgamma or dbeta (4 log2(N) + 6) D more; 384 bytes for every 4,096 columns; and 16 KiB.
+ * most: D doubles; with dgamma or dbeta (4 log2(N) + 6) D more; 384 bytes for every 4,096 columns; and 20 KiB.
  *
  * Returns SIMDNORM_OK; SIMDNORM_INVALID_ARGUMENT for: args NULL; columns 0; dy, x, mean or rstd NULL; a stride other
  * than 0 below columns; a matrix of more than PTRDIFF_MAX bytes; a pointer not aligned to 4 bytes; threads below 0; an
