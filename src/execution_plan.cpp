@@ -93,7 +93,7 @@ constexpr std::size_t longest_in_l2 = 65536;
 
 // So many columns of an L1 of 32 KiB, for which thresholds were measured first, in this one. Integers alone: a plan
 // must not raise the caller's floating-point flags.
-std::size_t scaled_from_32_kib(std::size_t columns, std::size_t l1d) {
+std::size_t scaled(std::size_t columns, std::size_t l1d) {
     return columns * l1d / (32U << 10);
 }
 
@@ -103,11 +103,11 @@ std::size_t scaled_from_32_kib(std::size_t columns, std::size_t l1d) {
 // fill it. Three pairs of rows under way, their y, gamma and beta have to stay in L1. Measured on Zen 4, whose L1 has
 // 32 KiB, and on Emerald Rapids, where it has 48 (docs/performance.md).
 Grouping grouping_in_cache(std::size_t columns, std::size_t l1d) {
-    return columns <= 128                                                           ? Grouping::interleaved_eights
-           : columns <= 256                                                         ? Grouping::overlapped_eights
-           : columns <= statistics_block && columns <= scaled_from_32_kib(800, l1d) ? Grouping::overlapped_pairs
-           : columns <= 1152                                                        ? Grouping::overlapped_rows
-                                                                                    : Grouping::pairs;
+    return columns <= 128                                               ? Grouping::interleaved_eights
+           : columns <= 256                                             ? Grouping::overlapped_eights
+           : columns <= statistics_block && columns <= scaled(800, l1d) ? Grouping::overlapped_pairs
+           : columns <= 1152                                            ? Grouping::overlapped_rows
+                                                                        : Grouping::pairs;
 }
 
 // On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
@@ -118,14 +118,13 @@ Grouping grouping_in_memory(std::size_t columns, const Machine &machine) {
     if (!machine.is_amd) {
         return grouping_in_cache(columns, machine.l1d);
     }
-    const auto scaled = [&](std::size_t of_32_kib) { return scaled_from_32_kib(of_32_kib, machine.l1d); };
-    if (columns <= statistics_block && columns <= scaled(1024)) {
-        return columns <= scaled(64)    ? Grouping::interleaved_eights
-               : columns <= scaled(128) ? Grouping::overlapped_eights
-               : columns <= scaled(288) ? Grouping::overlapped_pairs
-                                        : Grouping::overlapped_rows;
+    if (columns <= statistics_block && columns <= scaled(1024, machine.l1d)) {
+        return columns <= scaled(64, machine.l1d)    ? Grouping::interleaved_eights
+               : columns <= scaled(128, machine.l1d) ? Grouping::overlapped_eights
+               : columns <= scaled(288, machine.l1d) ? Grouping::overlapped_pairs
+                                                     : Grouping::overlapped_rows;
     }
-    return columns <= scaled(2560) || columns > 32768 ? Grouping::rows : Grouping::pairs;
+    return columns <= scaled(2560, machine.l1d) || columns > 32768 ? Grouping::rows : Grouping::pairs;
 }
 
 // Zen 4 has buffers for 24 lines under way to L1, which loads fill and streaming stores wait for; Emerald Rapids lost
@@ -133,12 +132,11 @@ Grouping grouping_in_memory(std::size_t columns, const Machine &machine) {
 // where some of them are in L1. Holding back elements that fill no line keeps the CPU from looking as far ahead. What
 // comes from beyond L2 takes too long to be waited for.
 std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine) {
-    const auto scaled = [&](std::size_t of_32_kib) { return scaled_from_32_kib(of_32_kib, machine.l1d); };
-    if (!machine.is_amd || !passes_caches(traffic) || columns <= scaled(traffic == Traffic::packed ? 2560 : 1600) ||
-        columns > longest_in_l2) {
+    if (!machine.is_amd || !passes_caches(traffic) ||
+        columns <= scaled(traffic == Traffic::packed ? 2560 : 1600, machine.l1d) || columns > longest_in_l2) {
         return any_number_of_lines;
     }
-    return columns <= scaled(2560) ? 12 : 8;
+    return columns <= scaled(2560, machine.l1d) ? 12 : 8;
 }
 
 // So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
@@ -150,12 +148,11 @@ std::size_t gradient_rows_in_memory(std::size_t columns) {
 
 // As lines_at_once_in_memory, but a line of dx takes five: of x, dy, gamma and both sums over rows.
 std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine) {
-    const auto scaled = [&](std::size_t of_32_kib) { return scaled_from_32_kib(of_32_kib, machine.l1d); };
-    if (!machine.is_amd || !passes_caches(traffic) || columns <= scaled(1024) ||
-        (traffic == Traffic::packed && columns < scaled(2048)) || columns > longest_in_l2) {
+    if (!machine.is_amd || !passes_caches(traffic) || columns <= scaled(1024, machine.l1d) ||
+        (traffic == Traffic::packed && columns < scaled(2048, machine.l1d)) || columns > longest_in_l2) {
         return any_number_of_lines;
     }
-    return columns < scaled(2048) || traffic == Traffic::packed ? 8 : 4;
+    return columns < scaled(2048, machine.l1d) || traffic == Traffic::packed ? 8 : 4;
 }
 
 Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece, std::size_t rows_of_group,

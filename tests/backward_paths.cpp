@@ -247,9 +247,16 @@ TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
 
 TEST(BackwardPlanning, CutsRowsIntoLeavesForTwoThreads) {
     const auto expect = [](Shape shape, std::size_t rows_of_leaf, std::size_t leaves) {
-        const BackwardPlan actual = plan(shape);
-        EXPECT_EQ(actual.rows_of_leaf, rows_of_leaf) << shape.rows << " x " << shape.columns;
-        EXPECT_EQ(actual.leaves, leaves) << shape.rows << " x " << shape.columns;
+        // By the shape alone: bits depend on it.
+        for (const simdnorm::Machine &machine : {zen_4, emerald_rapids}) {
+            for (const int threads : {1, 2, 8}) {
+                for (const int store : {SIMDNORM_STORE_CACHED, SIMDNORM_STORE_STREAMING}) {
+                    const BackwardPlan actual = plan(shape, store, threads == 2, 0, threads, machine);
+                    EXPECT_EQ(actual.rows_of_leaf, rows_of_leaf) << shape.rows << " x " << shape.columns;
+                    EXPECT_EQ(actual.leaves, leaves) << shape.rows << " x " << shape.columns;
+                }
+            }
+        }
     };
     expect({1, 768}, 16, 1);
     expect({16, 768}, 16, 1);

@@ -301,14 +301,11 @@ TEST(Plan, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(plan({100, 65}, 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
 }
 
-// However large the last cache is: here y and x have 32 MiB, and a few floats or none more.
 TEST(Plan, StreamsBeyondTheShareOfTheLastCache) {
     EXPECT_LE(simdnorm::this_machine().last_level, 32U << 20);
-    simdnorm::Machine machine = emerald_rapids;
-    machine.last_level = simdnorm::this_machine().last_level;
-    const std::size_t rows = machine.last_level / 8 / 64;
-    EXPECT_EQ(plan({rows, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, machine).traffic, Traffic::cached);
-    EXPECT_EQ(plan({rows + 1, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, machine).traffic, Traffic::streamed);
+    constexpr std::size_t rows = zen_4.last_level / (2 * sizeof(float) * 64);
+    EXPECT_EQ(plan({rows, 64}).traffic, Traffic::cached);
+    EXPECT_EQ(plan({rows + 1, 64}).traffic, Traffic::streamed);
 }
 
 TEST(Plan, NeverStreamsInPlaceUnasked) {

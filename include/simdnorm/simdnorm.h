@@ -59,8 +59,9 @@ typedef enum simdnorm_status {
 
 /* How y, or dx, is written. The policy changes speed alone, never a bit. */
 typedef enum simdnorm_store {
-    SIMDNORM_STORE_AUTO = 0,   /* streaming where the arrays together exceed the last cache or 32 MiB; never in place */
-    SIMDNORM_STORE_CACHED = 1, /* ordinary stores: it is in the caches afterwards, as far as it fits */
+    SIMDNORM_STORE_AUTO = 0,     /* streaming where the arrays together exceed the last cache or 32 MiB; never in place,
+                                    nor of short rows that do not fill lines of 64 bytes */
+    SIMDNORM_STORE_CACHED = 1,   /* ordinary stores: it is in the caches afterwards, as far as it fits */
     SIMDNORM_STORE_STREAMING = 2 /* past the caches, fenced before the call returns; ordinary stores where the
                                     instruction set has no others */
 } simdnorm_store;
