@@ -73,9 +73,14 @@ Grouping grouping_of_short_rows_in_memory(std::size_t columns) {
 }
 
 // Many, as steps wait for each other, but of long rows so few that they stay in L2: measured on Zen 4; in L1, on
-// Emerald Rapids.
+// Emerald Rapids. There rows of about 4 KiB compete for the same places in L1, and four of x, dy and dx take all
+// twelve.
 std::size_t gradient_rows_in_cache(std::size_t columns, const Machine &machine) {
-    return columns <= (machine.is_amd ? 4096U : 512U) ? 8 : 4;
+    if (machine.is_amd) {
+        return columns <= 4096 ? 8 : 4;
+    }
+    const bool about_a_page = columns > 896 && columns < 1152;
+    return columns <= 512 ? 8 : about_a_page ? 2 : 4;
 }
 
 // How far what is asked for of x and dy lies beyond the next group: on Zen 4 less cost up to 15%, on Emerald Rapids
@@ -105,7 +110,7 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
 Grouping grouping_in_cache(std::size_t columns, std::size_t l1d) {
     return columns <= 128                                               ? Grouping::interleaved_eights
            : columns <= 256                                             ? Grouping::overlapped_eights
-           : columns <= statistics_block && columns <= scaled(800, l1d) ? Grouping::overlapped_pairs
+           : columns <= statistics_block && columns <= scaled(600, l1d) ? Grouping::overlapped_pairs
            : columns <= 1152                                            ? Grouping::overlapped_rows
                                                                         : Grouping::pairs;
 }
@@ -141,9 +146,10 @@ std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const 
 
 // So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
 // sums over rows, as many as stay in L2 with those asked for ahead. Measured on Zen 4; on Emerald Rapids, whose L1 is
-// half as large again, the same or less.
-std::size_t gradient_rows_in_memory(std::size_t columns) {
-    return columns <= 192 ? 4 : columns <= 640 ? 2 : columns < 2048 ? 1 : columns <= 8192 ? 4 : 2;
+// half as large again, the same but of short rows, which take as much time there as memory does.
+std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine) {
+    const std::size_t of_short_rows = !machine.is_amd && columns <= 96 ? 8 : 4;
+    return columns <= 192 ? of_short_rows : columns <= 640 ? 2 : columns < 2048 ? 1 : columns <= 8192 ? 4 : 2;
 }
 
 // As lines_at_once_in_memory, but a line of dx takes five: of x, dy, gamma and both sums over rows.
@@ -195,14 +201,13 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
 namespace {
 
 // A leaf has so much work that adding the columns of two leaves does not count beside it; and leaves are as many as two
-// threads can use, and have about the same number of rows. A small call that needed 128 KiB for the sums of two leaves
-// and of a batch would lose more than it gains: glibc hands so much back to the system, and has it cleared at the next
-// call.
+// threads can use, and have about the same number of rows. Of few long rows a second leaf costs what the second thread
+// gains: its sums in double are cleared, copied and added.
 std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
     constexpr std::size_t elements_of_leaf = 65536;
+    constexpr std::size_t most_columns_of_two_leaves = 3276;
     const std::size_t most_batches = std::max<std::size_t>(4, elements_of_leaf / columns / rows_of_batch);
-    constexpr std::size_t columns_of_two_leaves = (128U << 10) / (4 * sizeof(double) + 2 * sizeof(float));
-    const std::size_t least_leaves = columns <= columns_of_two_leaves ? 2 : 1;
+    const std::size_t least_leaves = columns <= most_columns_of_two_leaves ? 2 : 1;
     const std::size_t leaves = std::max(least_leaves, quotient_rounded_up(rows, most_batches * rows_of_batch));
     const std::size_t rows_of_each = std::max<std::size_t>(1, quotient_rounded_up(rows, leaves));
     return quotient_rounded_up(rows_of_each, rows_of_batch) * rows_of_batch;
@@ -222,7 +227,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
                                .in_place = args.dx == args.dy || args.dx == nullptr,
                                .store = args.store};
     const Traffic traffic = choose_traffic(transfer, machine, least_packed_gradients(machine));
-    const std::size_t rows_of_group = traffic != Traffic::cached ? gradient_rows_in_memory(args.columns)
+    const std::size_t rows_of_group = traffic != Traffic::cached ? gradient_rows_in_memory(args.columns, machine)
                                       : lies_in_memory(transfer, machine)
                                           ? gradient_rows_of_short_rows_in_memory(args.columns)
                                           : gradient_rows_in_cache(args.columns, machine);

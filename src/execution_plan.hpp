@@ -49,7 +49,7 @@ Grouping grouping_in_memory(std::size_t columns, const Machine &machine);
 std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine);
 
 // The same of the backward pass: how many rows go through the steps together.
-std::size_t gradient_rows_in_memory(std::size_t columns);
+std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine);
 
 // And how many lines of dx are written past the caches before the loads for them are waited for.
 std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine);

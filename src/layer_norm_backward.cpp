@@ -109,78 +109,93 @@ class Tree {
     Node nodes_[2 * std::numeric_limits<std::size_t>::digits + 1];
 };
 
-// Elements for the time of a call, the same number for each of some parts. A few need no allocation, which would take
-// as long as a short row.
-template <class Element, std::size_t few>
-class Memory {
+// What a call needs beside its arguments. In one piece: of pieces of less than 128 KiB that together are more, glibc
+// hands some back to the system after every call, which clears it for the next; a piece of more than that raises its
+// limit.
+class Scratch {
   public:
-    // As a real number: there may be more to ask for than size_t can tell.
-    Memory(std::size_t parts, double elements) {
-        constexpr std::size_t unit = (alignment - 1 + sizeof(Element)) / sizeof(Element);
-        const double padded = std::ceil(elements / static_cast<double>(unit)) * static_cast<double>(unit);
-        const double all = static_cast<double>(parts) * padded;
-        if (all <= static_cast<double>(few)) {
+    Scratch(const BackwardPlan &plan, std::size_t columns, bool needs_trees, bool needs_batch) {
+        const std::size_t threads = plan.division.shares_rows ? 1 : static_cast<std::size_t>(plan.division.threads);
+        const double sums = 2.0 * static_cast<double>(columns);
+        nodes_ = reserve(threads, needs_trees ? nodes_of_tree(plan, threads) * sums * sizeof(double) : 0.0);
+        trees_ = reserve(threads, needs_trees ? sizeof(Tree) : 0.0);
+        batches_ = reserve(threads, needs_batch ? sums * sizeof(float) : 0.0);
+        const double blocks = static_cast<double>(plan.rows_of_group * blocks_of(columns));
+        blocks_ = reserve(2, plan.division.shares_rows ? blocks * sizeof(GradientSums) : 0.0);
+        if (bytes_ <= few_bytes) {
             begin_ = few_;
-        } else if (all < static_cast<double>(PTRDIFF_MAX) / sizeof(Element)) { // beyond, GCC throws
-            many_.reset(new (std::nothrow) Element[static_cast<std::size_t>(all) + unit]);
+        } else if (bytes_ < static_cast<double>(PTRDIFF_MAX - alignment)) { // beyond, GCC throws
+            many_.reset(new (std::nothrow) std::byte[static_cast<std::size_t>(bytes_) + alignment]);
             begin_ = aligned(many_.get());
         }
-        part_ = begin_ != nullptr ? static_cast<std::size_t>(padded) : 0;
+        if (exists() && needs_trees) {
+            for (std::size_t thread = 0; thread < threads; ++thread) {
+                new (tree(thread)) Tree; // empty, should fewer threads come
+            }
+        }
     }
-    ~Memory() = default;
-    Memory(const Memory &) = delete;
-    Memory &operator=(const Memory &) = delete;
+    ~Scratch() = default;
+    Scratch(const Scratch &) = delete;
+    Scratch &operator=(const Scratch &) = delete;
 
     bool exists() const { return begin_ != nullptr; }
-    Element *part(std::size_t part) const { return begin_ + part * part_; }
+
+    // Sums over rows, of all columns, for each thread that has rows of its own, or once for all that share rows.
+    double *nodes(std::size_t thread) const { return part<double>(nodes_, thread); }
+    Tree *tree(std::size_t thread) const { return part<Tree>(trees_, thread); }
+    float *batch(std::size_t thread) const { return part<float>(batches_, thread); }
+    // Sums of the blocks of a group of rows that threads share. In two halves: a thread that is done with one group may
+    // already sum the next while another thread still reads the sums of the first.
+    GradientSums *blocks(std::size_t half) const { return part<GradientSums>(blocks_, half); }
 
   private:
     // Threads must not write to one line of a cache, nor to two lines that are fetched together: 128 bytes. And a
     // vector that straddles lines is slow to store.
     static constexpr std::size_t alignment = 128;
 
-    // As far as whole elements go.
-    static Element *aligned(Element *begin) {
-        const std::uintptr_t beyond = reinterpret_cast<std::uintptr_t>(begin) % alignment;
-        return beyond == 0 ? begin : begin + (alignment - beyond) / sizeof(Element);
+    // No allocation, which would take as long as a short row.
+    static constexpr std::size_t few_bytes = 16384;
+
+    // Parts of one size, one after the other. As real numbers: there may be more to ask for than size_t can tell.
+    struct Parts {
+        double begin;
+        double bytes_of_each;
+    };
+
+    Parts reserve(std::size_t parts, double bytes_of_each) {
+        const double padded = std::ceil(bytes_of_each / alignment) * alignment;
+        const double begin = bytes_;
+        bytes_ += static_cast<double>(parts) * padded;
+        return {begin, padded};
     }
 
-    alignas(alignment) Element few_[few];
-    std::unique_ptr<Element[]> many_;
-    Element *begin_ = nullptr;
-    std::size_t part_ = 0;
-};
+    template <class Element>
+    Element *part(const Parts &parts, std::size_t part) const {
+        std::byte *begin = begin_ + static_cast<std::size_t>(parts.begin);
+        return reinterpret_cast<Element *>(begin + part * static_cast<std::size_t>(parts.bytes_of_each));
+    }
 
-// What a call needs beside its arguments: sums over rows, of all columns, for each thread that has rows of its own, or
-// once for all that share rows; and for these the sums of the blocks of a group of rows.
-struct Scratch {
-    Memory<double, 1024> nodes; // of the trees
-    Memory<Tree, 1> trees;
-    Memory<float, 2048> batch;
-    // In two halves: a thread that is done with one group may already sum the next while another thread still reads the
-    // sums of the first.
-    Memory<GradientSums, 16> blocks;
+    static std::byte *aligned(std::byte *begin) {
+        const std::uintptr_t beyond = reinterpret_cast<std::uintptr_t>(begin) % alignment;
+        return beyond == 0 ? begin : begin + (alignment - beyond);
+    }
 
-    Scratch(const BackwardPlan &plan, std::size_t columns, bool needs_trees, bool needs_batch)
-        : Scratch(plan, columns, needs_trees, needs_batch,
-                  plan.division.shares_rows ? 1 : static_cast<std::size_t>(plan.division.threads)) {}
-
-    bool exist() const { return nodes.exists() && trees.exists() && batch.exists() && blocks.exists(); }
-
-  private:
-    Scratch(const BackwardPlan &plan, std::size_t columns, bool needs_trees, bool needs_batch, std::size_t parts)
-        : nodes(parts, needs_trees ? doubles_of_tree(plan, columns, parts) : 0.0),
-          trees(parts, needs_trees ? 1.0 : 0.0), batch(parts, needs_batch ? 2.0 * static_cast<double>(columns) : 0.0),
-          blocks(2, plan.division.shares_rows ? static_cast<double>(plan.rows_of_group * blocks_of(columns)) : 0.0) {}
-
-    static double doubles_of_tree(const BackwardPlan &plan, std::size_t columns, std::size_t parts) {
+    static double nodes_of_tree(const BackwardPlan &plan, std::size_t threads) {
         // The first part takes in what the others have made of leaves of their own: half of all each, if no more than
         // two threads come.
         const std::size_t most_leaves = plan.leaves / 2 + plan.leaves % 2;
-        const std::size_t nodes =
-            std::max(Tree::nodes_from_first(plan.leaves), parts == 1 ? 0 : Tree::nodes_anywhere(most_leaves));
-        return 2.0 * static_cast<double>(nodes) * static_cast<double>(columns);
+        return static_cast<double>(
+            std::max(Tree::nodes_from_first(plan.leaves), threads == 1 ? 0 : Tree::nodes_anywhere(most_leaves)));
     }
+
+    double bytes_ = 0.0;
+    Parts nodes_;
+    Parts trees_;
+    Parts batches_;
+    Parts blocks_;
+    std::unique_ptr<std::byte[]> many_;
+    std::byte *begin_ = nullptr;
+    alignas(alignment) std::byte few_[few_bytes];
 };
 
 // One call: what there is to do, and what of it a thread does.
@@ -225,7 +240,7 @@ void run_on_own_blocks(const Work &work, Tree *tree, const Scratch &scratch) {
             GradientGroup group = work.kernels.start_group(work.rows, row, count);
             bool settled = false;
             for (int round = 1; !settled; ++round) {
-                GradientSums *of_blocks = scratch.blocks.part(half++ % 2);
+                GradientSums *of_blocks = scratch.blocks(half++ % 2);
                 work.kernels.sum_blocks(work.rows, group, work.blocks, of_blocks);
                 wait_for_team();
                 settled = work.kernels.settle(work.rows, group, of_blocks, round);
@@ -245,19 +260,19 @@ void deal_out_leaves(const Work &all, const Scratch &scratch, bool has_trees) {
         Work work = all;
         work.leaves = share_of_thread(all.plan.leaves, thread, team);
         if (threads > 1) {
-            work.sums.batch_dgamma = scratch.batch.part(t);
+            work.sums.batch_dgamma = scratch.batch(t);
             work.sums.batch_dbeta = work.sums.batch_dgamma + columns;
         }
         if (has_trees) {
-            *scratch.trees.part(t) = Tree(scratch.nodes.part(t), columns, 0, columns);
+            *scratch.tree(t) = Tree(scratch.nodes(t), columns, 0, columns);
         }
-        run_on_own_rows(work, has_trees ? scratch.trees.part(t) : nullptr);
+        run_on_own_rows(work, has_trees ? scratch.tree(t) : nullptr);
     });
     if (has_trees) {
         for (std::size_t t = 1; t < static_cast<std::size_t>(threads); ++t) {
-            scratch.trees.part(0)->append(*scratch.trees.part(t));
+            scratch.tree(0)->append(*scratch.tree(t));
         }
-        scratch.trees.part(0)->finish();
+        scratch.tree(0)->finish();
     }
 }
 
@@ -269,7 +284,7 @@ void share_rows(const Work &all, const Scratch &scratch, bool has_tree) {
         const Share share = share_of_thread(all.blocks.count, thread, team);
         Work work = all;
         work.blocks = {share.first, share.count};
-        Tree tree(scratch.nodes.part(0), columns, std::min(share.first * statistics_block, columns),
+        Tree tree(scratch.nodes(0), columns, std::min(share.first * statistics_block, columns),
                   std::min((share.first + share.count) * statistics_block, columns));
         run_on_own_blocks(work, has_tree ? &tree : nullptr, scratch);
         tree.finish();
@@ -309,13 +324,13 @@ simdnorm_status layer_norm_backward(const simdnorm_layer_norm_backward_args &arg
     const bool needs_trees = rows.rows > rows_of_batch && (args.dgamma != nullptr || args.dbeta != nullptr);
     const bool needs_batch = needs_trees || args.dgamma == nullptr || args.dbeta == nullptr;
     const Scratch scratch(plan, rows.columns, needs_trees, needs_batch);
-    if (!scratch.exist()) {
+    if (!scratch.exists()) {
         return fail(SIMDNORM_OUT_OF_MEMORY,
                     "simdnorm_layer_norm_backward: no memory for the sums of %zu columns on %d threads", rows.columns,
                     plan.division.threads);
     }
     const auto batch_or = [&](float *wanted, std::size_t offset) {
-        return wanted != nullptr && !needs_trees ? wanted : scratch.batch.part(0) + offset;
+        return wanted != nullptr && !needs_trees ? wanted : scratch.batch(0) + offset;
     };
     const Work work = {.kernels = *instruction_set_in_use().kernels,
                        .rows = rows,
@@ -329,8 +344,8 @@ simdnorm_status layer_norm_backward(const simdnorm_layer_norm_backward_args &arg
         deal_out_leaves(work, scratch, needs_trees);
     }
     if (needs_trees) {
-        write(args.dgamma, scratch.nodes.part(0), rows.columns);
-        write(args.dbeta, scratch.nodes.part(0) + rows.columns, rows.columns);
+        write(args.dgamma, scratch.nodes(0), rows.columns);
+        write(args.dbeta, scratch.nodes(0) + rows.columns, rows.columns);
     }
     return SIMDNORM_OK;
 }

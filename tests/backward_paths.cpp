@@ -193,6 +193,11 @@ TEST(BackwardPlanning, GroupsRowsInCache) {
     };
     EXPECT_EQ(on_emerald_rapids(512), 8U);
     EXPECT_EQ(on_emerald_rapids(513), 4U);
+    EXPECT_EQ(on_emerald_rapids(896), 4U);
+    EXPECT_EQ(on_emerald_rapids(897), 2U);
+    EXPECT_EQ(on_emerald_rapids(1151), 2U);
+    EXPECT_EQ(on_emerald_rapids(1152), 4U);
+    EXPECT_EQ(on_emerald_rapids(8192), 4U);
 }
 
 TEST(BackwardPlanning, GroupsRowsInMemory) {
@@ -208,6 +213,16 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     EXPECT_EQ(plan(in_memory(31)).rows_of_group, 8U); // by ordinary stores
     EXPECT_EQ(plan(in_memory(33)).rows_of_group, 4U);
     EXPECT_EQ(plan(in_memory(95)).rows_of_group, 4U);
+    const auto on_emerald_rapids = [](std::size_t columns) {
+        return plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).rows_of_group;
+    };
+    EXPECT_EQ(on_emerald_rapids(48), 8U);
+    EXPECT_EQ(on_emerald_rapids(96), 8U);
+    EXPECT_EQ(on_emerald_rapids(97), 4U);
+    EXPECT_EQ(on_emerald_rapids(192), 4U);
+    EXPECT_EQ(on_emerald_rapids(193), 2U);
+    EXPECT_EQ(plan(in_memory(64)).prefetch_lead, 2048U);
+    EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).prefetch_lead, 256U);
 }
 
 TEST(BackwardPlanning, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
@@ -265,7 +280,7 @@ TEST(BackwardPlanning, CutsRowsIntoLeavesForTwoThreads) {
     expect({28, 3072}, 16, 2);
     expect({1365, 64}, 688, 2);
     expect({28, 3276}, 16, 2);
-    expect({28, 3277}, 32, 1); // too much memory for the sums of two
+    expect({28, 3277}, 32, 1); // its sums would cost more than a second thread gains
     expect({65536, 64}, 1024, 64);
     expect({4096, 4096}, 64, 64);
     expect({4100, 4096}, 64, 65);

@@ -216,13 +216,13 @@ TEST(Plan, GroupsShortRowsInCache) {
     EXPECT_EQ(plan({8, 129}).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan({8, 256}).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan({8, 257}).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 800}).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 801}).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan({8, 600}).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan({8, 601}).grouping, Grouping::overlapped_rows);
     EXPECT_EQ(plan({8, 1152}).grouping, Grouping::overlapped_rows);
     EXPECT_EQ(plan({8, 1153}).grouping, Grouping::pairs);
     EXPECT_EQ(plan({1, 1000000}).grouping, Grouping::pairs);
-    EXPECT_EQ(simdnorm::grouping_in_cache(1200, 48U << 10), Grouping::overlapped_pairs);
-    EXPECT_EQ(simdnorm::grouping_in_cache(1201, 48U << 10), Grouping::pairs);
+    EXPECT_EQ(simdnorm::grouping_in_cache(900, 48U << 10), Grouping::overlapped_pairs);
+    EXPECT_EQ(simdnorm::grouping_in_cache(901, 48U << 10), Grouping::overlapped_rows);
 }
 
 TEST(Plan, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
@@ -264,7 +264,7 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
         EXPECT_EQ(grouping(32768), Grouping::pairs);
         EXPECT_EQ(grouping(32769), Grouping::rows);
     }
-    for (const std::size_t columns : Sizes{64, 128, 256, 1200, 1201, 50257}) {
+    for (const std::size_t columns : Sizes{64, 128, 256, 900, 901, 50257}) {
         EXPECT_EQ(plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping,
                   simdnorm::grouping_in_cache(columns, emerald_rapids.l1d));
     }
