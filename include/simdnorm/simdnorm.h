@@ -89,8 +89,8 @@ typedef struct simdnorm_layer_norm_args {
     int store;          /* a simdnorm_store */
 } simdnorm_layer_norm_args;
 
-/* Normalises each row of x into y. Where long rows are fewer than threads, threads share each row, with 64 bytes of
- * memory for every 4,096 columns during the call; if these cannot be had, each row stays on one thread.
+/* Normalises each row of x into y. Where long rows are too few to deal out evenly, threads share each row, with 64
+ * bytes of memory for every 4,096 columns during the call; if these cannot be had, each row stays on one thread.
  *
  * Special rows, the first line that applies:
  *   - a NaN or an infinity in a row of x: every y of that row and its rstd are the quiet NaN 0x7FC00000; mean is the

@@ -16,7 +16,7 @@ enum class Grouping { interleaved_eights, overlapped_eights, overlapped_pairs, o
 
 // Where the data lies, and how y gets there. Of the bits, none depends on it.
 enum class Traffic {
-    cached,   // in the caches
+    cached,   // in the caches; or in memory, but of rows too short for anything else to pay
     fetched,  // in memory: x is asked for ahead, y written by ordinary stores
     streamed, // in memory: x is asked for ahead, y written past the caches; each of its rows fills whole lines
     packed,   // the same for other rows: elements are held back until they fill a vector
