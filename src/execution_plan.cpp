@@ -30,7 +30,8 @@ struct Transfer {
 };
 
 bool lies_in_memory(const Transfer &transfer, const Machine &machine) {
-    // As a real number: the arrays may have more bytes together than size_t can tell.
+    // As a real number: the arrays may have more bytes together than size_t can tell. Those that exist are counted
+    // exactly, so that no floating-point flag of the caller is raised.
     const double bytes = sizeof(float) * (transfer.matrices * static_cast<double>(transfer.rows) + transfer.vectors) *
                          static_cast<double>(transfer.columns);
     return bytes > static_cast<double>(machine.last_level);
@@ -72,9 +73,9 @@ Grouping grouping_of_short_rows_in_memory(std::size_t columns) {
     return columns <= 48 ? Grouping::overlapped_eights : Grouping::overlapped_pairs;
 }
 
-// Many, as steps wait for each other, but of long rows so few that they stay in L2: measured on Zen 4; in L1, on
-// Emerald Rapids. There rows of about 4 KiB compete for the same places in L1, and four of x, dy and dx take all
-// twelve.
+// Many, as steps wait for each other. Of long rows fewer: on Zen 4 so many as stay in L2, on Emerald Rapids four, and
+// two of about 4 KiB, one after the other in memory: four of x, dy and dx each would take all twelve ways of a set of
+// L1.
 std::size_t gradient_rows_in_cache(std::size_t columns, const Machine &machine) {
     if (machine.is_amd) {
         return columns <= 4096 ? 8 : 4;
@@ -106,7 +107,8 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
 
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
 // fill it. Three pairs of rows under way, their y, gamma and beta have to stay in L1. Measured on Zen 4, whose L1 has
-// 32 KiB, and on Emerald Rapids, where it has 48 (docs/performance.md).
+// 32 KiB, and on Emerald Rapids, where it has 48 (docs/performance.md): there 900 columns lie between rows that fill
+// lines, which are as fast or faster in pairs up to 1,024, and others, which lose from less than 900 on.
 Grouping grouping_in_cache(std::size_t columns, std::size_t l1d) {
     return columns <= 128                                               ? Grouping::interleaved_eights
            : columns <= 256                                             ? Grouping::overlapped_eights
@@ -202,7 +204,7 @@ namespace {
 
 // A leaf has so much work that adding the columns of two leaves does not count beside it; and leaves are as many as two
 // threads can use, and have about the same number of rows. Of few long rows a second leaf costs what the second thread
-// gains: its sums in double are cleared, copied and added.
+// gains: its sums in double are cleared, copied and added. The bits of dgamma and dbeta depend on these numbers.
 std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
     constexpr std::size_t elements_of_leaf = 65536;
     constexpr std::size_t most_columns_of_two_leaves = 3276;
@@ -224,7 +226,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
                                .columns = args.columns,
                                .output = args.dx,
                                .output_stride = args.dx_stride,
-                               .in_place = args.dx == args.dy || args.dx == nullptr,
+                               .in_place = args.dx == args.dy || args.dx == nullptr, // nothing to stream
                                .store = args.store};
     const Traffic traffic = choose_traffic(transfer, machine, least_packed_gradients(machine));
     const std::size_t rows_of_group = traffic != Traffic::cached ? gradient_rows_in_memory(args.columns, machine)

@@ -115,23 +115,23 @@ class Tree {
 class Scratch {
   public:
     Scratch(const BackwardPlan &plan, std::size_t columns, bool needs_trees, bool needs_batch) {
-        const std::size_t threads = plan.division.shares_rows ? 1 : static_cast<std::size_t>(plan.division.threads);
+        const bool shares_rows = plan.division.shares_rows;
+        const std::size_t threads = shares_rows ? 1 : static_cast<std::size_t>(plan.division.threads);
+        const std::size_t trees = needs_trees && !shares_rows ? threads : 0;
         const double sums = 2.0 * static_cast<double>(columns);
         nodes_ = reserve(threads, needs_trees ? nodes_of_tree(plan, threads) * sums * sizeof(double) : 0.0);
-        trees_ = reserve(threads, needs_trees ? sizeof(Tree) : 0.0);
+        trees_ = reserve(trees, sizeof(Tree));
         batches_ = reserve(threads, needs_batch ? sums * sizeof(float) : 0.0);
         const double blocks = static_cast<double>(plan.rows_of_group * blocks_of(columns));
-        blocks_ = reserve(2, plan.division.shares_rows ? blocks * sizeof(GradientSums) : 0.0);
+        blocks_ = reserve(2, shares_rows ? blocks * sizeof(GradientSums) : 0.0);
         if (bytes_ <= few_bytes) {
             begin_ = few_;
         } else if (bytes_ < static_cast<double>(PTRDIFF_MAX - alignment)) { // beyond, GCC throws
             many_.reset(new (std::nothrow) std::byte[static_cast<std::size_t>(bytes_) + alignment]);
             begin_ = aligned(many_.get());
         }
-        if (exists() && needs_trees) {
-            for (std::size_t thread = 0; thread < threads; ++thread) {
-                new (tree(thread)) Tree; // empty, should fewer threads come
-            }
+        for (std::size_t thread = 0; exists() && thread < trees; ++thread) {
+            new (tree(thread)) Tree(nodes(thread), columns, 0, columns);
         }
     }
     ~Scratch() = default;
@@ -142,8 +142,9 @@ class Scratch {
 
     // Sums over rows, of all columns, for each thread that has rows of its own, or once for all that share rows.
     double *nodes(std::size_t thread) const { return part<double>(nodes_, thread); }
-    Tree *tree(std::size_t thread) const { return part<Tree>(trees_, thread); }
     float *batch(std::size_t thread) const { return part<float>(batches_, thread); }
+    // Of a thread that has rows of its own; empty, and so it stays should fewer threads come.
+    Tree *tree(std::size_t thread) const { return part<Tree>(trees_, thread); }
     // Sums of the blocks of a group of rows that threads share. In two halves: a thread that is done with one group may
     // already sum the next while another thread still reads the sums of the first.
     GradientSums *blocks(std::size_t half) const { return part<GradientSums>(blocks_, half); }
@@ -153,7 +154,7 @@ class Scratch {
     // vector that straddles lines is slow to store.
     static constexpr std::size_t alignment = 128;
 
-    // No allocation, which would take as long as a short row.
+    // Up to so many lie on the stack: an allocation would take as long as a short row.
     static constexpr std::size_t few_bytes = 16384;
 
     // Parts of one size, one after the other. As real numbers: there may be more to ask for than size_t can tell.
@@ -170,9 +171,9 @@ class Scratch {
     }
 
     template <class Element>
-    Element *part(const Parts &parts, std::size_t part) const {
+    Element *part(const Parts &parts, std::size_t index) const {
         std::byte *begin = begin_ + static_cast<std::size_t>(parts.begin);
-        return reinterpret_cast<Element *>(begin + part * static_cast<std::size_t>(parts.bytes_of_each));
+        return reinterpret_cast<Element *>(begin + index * static_cast<std::size_t>(parts.bytes_of_each));
     }
 
     static std::byte *aligned(std::byte *begin) {
@@ -252,19 +253,15 @@ void run_on_own_blocks(const Work &work, Tree *tree, const Scratch &scratch) {
 
 // Each thread has leaves of its own, and a tree where sums are wanted. The first is that of all, in the end.
 void deal_out_leaves(const Work &all, const Scratch &scratch, bool has_trees) {
-    const std::size_t columns = all.rows.columns;
     const int threads = all.plan.division.threads;
     run_on_team(threads, [&](int thread, int team) {
         const DefaultFloatingPointEnvironment environment;
         const auto t = static_cast<std::size_t>(thread);
         Work work = all;
         work.leaves = share_of_thread(all.plan.leaves, thread, team);
-        if (threads > 1) {
+        if (all.plan.leaves > 1) {
             work.sums.batch_dgamma = scratch.batch(t);
-            work.sums.batch_dbeta = work.sums.batch_dgamma + columns;
-        }
-        if (has_trees) {
-            *scratch.tree(t) = Tree(scratch.nodes(t), columns, 0, columns);
+            work.sums.batch_dbeta = work.sums.batch_dgamma + all.rows.columns;
         }
         run_on_own_rows(work, has_trees ? scratch.tree(t) : nullptr);
     });
@@ -323,7 +320,7 @@ simdnorm_status layer_norm_backward(const simdnorm_layer_norm_backward_args &arg
     // The sums of one batch are those of all rows, and go straight to where they are wanted.
     const bool needs_trees = rows.rows > rows_of_batch && (args.dgamma != nullptr || args.dbeta != nullptr);
     const bool needs_batch = needs_trees || args.dgamma == nullptr || args.dbeta == nullptr;
-    const Scratch scratch(plan, rows.columns, needs_trees, needs_batch);
+    Scratch scratch(plan, rows.columns, needs_trees, needs_batch); // not const: some of it lies within
     if (!scratch.exists()) {
         return fail(SIMDNORM_OUT_OF_MEMORY,
                     "simdnorm_layer_norm_backward: no memory for the sums of %zu columns on %d threads", rows.columns,

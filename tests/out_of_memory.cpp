@@ -25,13 +25,9 @@ bool fails_now() {
 
 } // namespace
 
-// The library's two ways to ask for memory.
+// The library's way to ask for memory.
 void *operator new[](std::size_t size, const std::nothrow_t &) noexcept {
     return fails_now() ? nullptr : ::operator new[](size);
-}
-
-void *operator new[](std::size_t size, std::align_val_t alignment, const std::nothrow_t &) noexcept {
-    return fails_now() ? nullptr : ::operator new[](size, alignment);
 }
 
 namespace simdnorm_test {
