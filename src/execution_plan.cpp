@@ -37,6 +37,12 @@ bool lies_in_memory(const Transfer &transfer, const Machine &machine) {
     return bytes > static_cast<double>(machine.last_level);
 }
 
+bool rows_fill_lines(const Transfer &transfer) {
+    const auto fills_lines = [](std::uintptr_t floats) { return floats % cache_line_floats == 0; };
+    return fills_lines(transfer.columns) && fills_lines(transfer.output_stride) &&
+           fills_lines(reinterpret_cast<std::uintptr_t>(transfer.output) / sizeof(float));
+}
+
 // Ordinary stores leave the output in the caches for whoever reads it next; past the last cache there is nothing to
 // leave. Rows of less than `least_packed` columns that do not fill lines are written by ordinary stores all the same.
 Traffic choose_traffic(const Transfer &transfer, const Machine &machine, std::size_t least_packed) {
@@ -46,10 +52,7 @@ Traffic choose_traffic(const Transfer &transfer, const Machine &machine, std::si
     if (!streams) {
         return in_memory ? Traffic::fetched : Traffic::cached;
     }
-    const auto fills_lines = [](std::uintptr_t floats) { return floats % cache_line_floats == 0; };
-    const bool rows_fill_lines = fills_lines(transfer.columns) && fills_lines(transfer.output_stride) &&
-                                 fills_lines(reinterpret_cast<std::uintptr_t>(transfer.output) / sizeof(float));
-    return rows_fill_lines                                                                  ? Traffic::streamed
+    return rows_fill_lines(transfer)                                                        ? Traffic::streamed
            : transfer.store == SIMDNORM_STORE_STREAMING || transfer.columns >= least_packed ? Traffic::packed
                                                                                             : Traffic::cached;
 }
@@ -106,13 +109,16 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
 } // namespace
 
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
-// fill it. Three pairs of rows under way, their y, gamma and beta have to stay in L1. Measured on Zen 4, whose L1 has
-// 32 KiB, and on Emerald Rapids, where it has 48 (docs/performance.md): there 900 columns lie between rows that fill
-// lines, which are as fast or faster in pairs up to 1,024, and others, which lose from less than 900 on.
-Grouping grouping_in_cache(std::size_t columns, std::size_t l1d) {
+// fill it. Three groups of rows under way, their y, gamma and beta have to stay in L1. Measured on Zen 4, whose L1 has
+// 32 KiB, and on Emerald Rapids, where it has 48 (docs/performance.md); fours on Emerald Rapids alone. Rows that do not
+// fill lines gain less by company: more of their loads and stores straddle two lines.
+Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
+    const bool fours = rows_fill_lines && !machine.is_amd;
+    const std::size_t longest_in_pairs = scaled(rows_fill_lines ? 683 : 560, machine.l1d);
     return columns <= 128                                               ? Grouping::interleaved_eights
-           : columns <= 256                                             ? Grouping::overlapped_eights
-           : columns <= statistics_block && columns <= scaled(600, l1d) ? Grouping::overlapped_pairs
+           : columns <= (fours ? 208 : 256)                             ? Grouping::overlapped_eights
+           : fours && columns <= 448                                    ? Grouping::overlapped_fours
+           : columns <= statistics_block && columns <= longest_in_pairs ? Grouping::overlapped_pairs
            : columns <= 1152                                            ? Grouping::overlapped_rows
                                                                         : Grouping::pairs;
 }
@@ -121,9 +127,9 @@ Grouping grouping_in_cache(std::size_t columns, std::size_t l1d) {
 // behind the streaming stores. Of rows too long for that fewer are under way: of those that stay in L1 one, and of
 // longer ones two, which share at least gamma and beta, until a pair of them is too much for L2. On Emerald Rapids what
 // is best in cache is best here, too.
-Grouping grouping_in_memory(std::size_t columns, const Machine &machine) {
+Grouping grouping_in_memory(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
     if (!machine.is_amd) {
-        return grouping_in_cache(columns, machine.l1d);
+        return grouping_in_cache(columns, rows_fill_lines, machine);
     }
     if (columns <= statistics_block && columns <= scaled(1024, machine.l1d)) {
         return columns <= scaled(64, machine.l1d)    ? Grouping::interleaved_eights
@@ -193,9 +199,11 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
                                .in_place = args.y == args.x,
                                .store = args.store};
     const Traffic traffic = choose_traffic(transfer, machine, least_packed_columns(machine));
-    const Grouping grouping = traffic != Traffic::cached          ? grouping_in_memory(args.columns, machine)
-                              : lies_in_memory(transfer, machine) ? grouping_of_short_rows_in_memory(args.columns)
-                                                                  : grouping_in_cache(args.columns, machine.l1d);
+    const bool fills_lines = rows_fill_lines(transfer);
+    const Grouping grouping = traffic != Traffic::cached ? grouping_in_memory(args.columns, fills_lines, machine)
+                              : lies_in_memory(transfer, machine)
+                                  ? grouping_of_short_rows_in_memory(args.columns)
+                                  : grouping_in_cache(args.columns, fills_lines, machine);
     return {divide(args.rows, args.columns, 1, 1, args.threads), grouping, traffic,
             lines_at_once_in_memory(args.columns, traffic, machine)};
 }

@@ -41,9 +41,9 @@ struct BackwardPlan {
 
 BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, const Machine &machine);
 
-// Of rows that lie in the caches, on a CPU with an L1 of so many bytes; and of rows that lie in memory.
-Grouping grouping_in_cache(std::size_t columns, std::size_t l1d);
-Grouping grouping_in_memory(std::size_t columns, const Machine &machine);
+// Of rows that lie in the caches, and of rows that lie in memory; whether each of them fills whole lines of y.
+Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Machine &machine);
+Grouping grouping_in_memory(std::size_t columns, bool rows_fill_lines, const Machine &machine);
 
 // Of such rows, how many lines of y are written past the caches before the loads for them are waited for.
 std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine);

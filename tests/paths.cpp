@@ -18,8 +18,13 @@
 namespace simdnorm {
 
 inline std::ostream &operator<<(std::ostream &out, Grouping grouping) {
-    constexpr const char *names[] = {
-        "interleaved eights", "overlapped eights", "overlapped pairs", "overlapped rows", "pairs", "rows"};
+    constexpr const char *names[] = {"interleaved eights",
+                                     "overlapped eights",
+                                     "overlapped fours",
+                                     "overlapped pairs",
+                                     "overlapped rows",
+                                     "pairs",
+                                     "rows"};
     return out << names[static_cast<int>(grouping)];
 }
 
@@ -35,6 +40,7 @@ using simdnorm::Traffic;
 
 constexpr Grouping all_groupings[] = {Grouping::interleaved_eights,
                                       Grouping::overlapped_eights,
+                                      Grouping::overlapped_fours,
                                       Grouping::overlapped_pairs,
                                       Grouping::overlapped_rows,
                                       Grouping::pairs,
@@ -216,13 +222,37 @@ TEST(Plan, GroupsShortRowsInCache) {
     EXPECT_EQ(plan({8, 129}).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan({8, 256}).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan({8, 257}).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 600}).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 601}).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan({8, 560}).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan({8, 561}).grouping, Grouping::overlapped_rows);
     EXPECT_EQ(plan({8, 1152}).grouping, Grouping::overlapped_rows);
     EXPECT_EQ(plan({8, 1153}).grouping, Grouping::pairs);
     EXPECT_EQ(plan({1, 1000000}).grouping, Grouping::pairs);
-    EXPECT_EQ(simdnorm::grouping_in_cache(900, 48U << 10), Grouping::overlapped_pairs);
-    EXPECT_EQ(simdnorm::grouping_in_cache(901, 48U << 10), Grouping::overlapped_rows);
+    EXPECT_EQ(plan({8, 672}).grouping, Grouping::overlapped_pairs); // fills lines
+    EXPECT_EQ(plan({8, 688}).grouping, Grouping::overlapped_rows);
+}
+
+TEST(Plan, GroupsRowsInCacheByWhatFillsLines) {
+    const auto grouping = [](std::size_t columns, bool rows_fill_lines) {
+        return simdnorm::grouping_in_cache(columns, rows_fill_lines, emerald_rapids);
+    };
+    EXPECT_EQ(grouping(208, true), Grouping::overlapped_eights);
+    EXPECT_EQ(grouping(224, true), Grouping::overlapped_fours);
+    EXPECT_EQ(grouping(448, true), Grouping::overlapped_fours);
+    EXPECT_EQ(grouping(464, true), Grouping::overlapped_pairs);
+    EXPECT_EQ(grouping(1024, true), Grouping::overlapped_pairs);
+    EXPECT_EQ(grouping(1040, true), Grouping::overlapped_rows);
+    EXPECT_EQ(grouping(1168, true), Grouping::pairs);
+    EXPECT_EQ(grouping(256, false), Grouping::overlapped_eights);
+    EXPECT_EQ(grouping(257, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(grouping(840, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(grouping(841, false), Grouping::overlapped_rows);
+    EXPECT_EQ(grouping(1153, false), Grouping::pairs);
+    const auto planned = [](std::size_t offset_of_y) {
+        return plan({8, 320}, 1, SIMDNORM_STORE_AUTO, offset_of_y, false, emerald_rapids).grouping;
+    };
+    EXPECT_EQ(planned(0), Grouping::overlapped_fours);
+    EXPECT_EQ(planned(1), Grouping::overlapped_pairs);
+    EXPECT_EQ(plan({8, 320}).grouping, Grouping::overlapped_pairs); // measured on one CPU alone
 }
 
 TEST(Plan, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
@@ -249,7 +279,7 @@ TEST(Plan, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
 TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
     for (const std::size_t scale : Sizes{1, 2, 3}) {
         const auto grouping = [&](std::size_t columns) {
-            return simdnorm::grouping_in_memory(columns, with_l1(zen_4, scale * (32U << 10)));
+            return simdnorm::grouping_in_memory(columns, columns % 2 == 0, with_l1(zen_4, scale * (32U << 10)));
         };
         EXPECT_EQ(grouping(64 * scale), Grouping::interleaved_eights);
         EXPECT_EQ(grouping(64 * scale + 1), Grouping::overlapped_eights);
@@ -264,9 +294,10 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
         EXPECT_EQ(grouping(32768), Grouping::pairs);
         EXPECT_EQ(grouping(32769), Grouping::rows);
     }
-    for (const std::size_t columns : Sizes{64, 128, 256, 900, 901, 50257}) {
+    for (const std::size_t columns : Sizes{64, 128, 256, 257, 841, 1024, 50257}) {
+        const bool fills_lines = columns % simdnorm::cache_line_floats == 0;
         EXPECT_EQ(plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping,
-                  simdnorm::grouping_in_cache(columns, emerald_rapids.l1d));
+                  simdnorm::grouping_in_cache(columns, fills_lines, emerald_rapids));
     }
     EXPECT_EQ(plan(in_memory(47)).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan(in_memory(49)).grouping, Grouping::overlapped_pairs);
@@ -277,9 +308,14 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
 TEST(Plan, OverlapsOnlyRowsOfOneBlockHoweverLargeL1Is) {
     for (std::size_t columns = simdnorm::statistics_block + 1; columns != 0; columns *= 2) {
         for (const std::size_t l1d : Sizes{1, 32U << 10, 192U << 10, 1U << 30}) {
-            EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_cache(columns, l1d))) << columns << ", " << l1d;
-            EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_memory(columns, with_l1(zen_4, l1d))))
-                << columns << ", " << l1d;
+            for (const simdnorm::Machine &machine : {with_l1(zen_4, l1d), with_l1(emerald_rapids, l1d)}) {
+                for (const bool fills_lines : {false, true}) {
+                    EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_cache(columns, fills_lines, machine)))
+                        << columns << ", " << l1d;
+                    EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_memory(columns, fills_lines, machine)))
+                        << columns << ", " << l1d;
+                }
+            }
         }
         if (columns > SIZE_MAX / 2) {
             break;

@@ -12,7 +12,15 @@ constexpr std::size_t cache_line_floats = 64 / sizeof(float);
 // for each other. Overlapped: the statistics of the groups after it are taken while a group is normalised; for
 // rows of one block alone. Interleaved: that in turns of a few rows, where the CPU gains by it. The bits do not depend
 // on it.
-enum class Grouping { interleaved_eights, overlapped_eights, overlapped_pairs, overlapped_rows, pairs, rows };
+enum class Grouping {
+    interleaved_eights,
+    overlapped_eights,
+    overlapped_fours,
+    overlapped_pairs,
+    overlapped_rows,
+    pairs,
+    rows
+};
 
 // Where the data lies, and how y gets there. Of the bits, none depends on it.
 enum class Traffic {

@@ -349,6 +349,8 @@ void layer_norm_grouped(const LayerNormRows &range) {
             return layer_norm_eights<V, traffic, V::interleaves>(range);
         case Grouping::overlapped_eights:
             return layer_norm_eights<V, traffic, false>(range);
+        case Grouping::overlapped_fours:
+            return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 4>, 4>(range);
         case Grouping::overlapped_pairs:
             return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 2>, 2>(range);
         case Grouping::overlapped_rows:

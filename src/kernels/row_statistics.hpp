@@ -103,15 +103,16 @@ template <class V, class Block, std::size_t rows>
 
 template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline CentredSums<rows> add_lanes(const LaneSums<Block, rows> &lanes) {
-    CentredSums<rows> sums;
-    typename V::Double differences[rows];
-    typename V::Double squares[rows];
+    typename V::Double both[2 * rows];
     for (std::size_t r = 0; r < rows; ++r) {
-        differences[r] = Block::fold_lanes(lanes.of_row[r].differences);
-        squares[r] = Block::fold_lanes(lanes.of_row[r].squares);
+        both[r] = Block::fold_lanes(lanes.of_row[r].differences);
+        both[rows + r] = Block::fold_lanes(lanes.of_row[r].squares);
     }
-    V::sum_rows(differences, sums.differences);
-    V::sum_rows(squares, sums.squares);
+    double sums_of_both[2 * rows];
+    V::sum_rows(both, sums_of_both);
+    CentredSums<rows> sums;
+    __builtin_memcpy(sums.differences, sums_of_both, sizeof sums.differences);
+    __builtin_memcpy(sums.squares, sums_of_both + rows, sizeof sums.squares);
     return sums;
 }
 

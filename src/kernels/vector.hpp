@@ -21,7 +21,7 @@
 //  - widen, fold, sum_rows: from lanes to sums, in the tree of lanes.hpp. widen_folded, for vectors of 16 floats only,
 //    adds lanes l and l + 8 in single precision before it widens.
 //
-//  - Rows<n>: arithmetic on one double of each of n rows (OneRow or SeveralRows).
+//  - Rows<n>: arithmetic on one double of each of n rows (OneRow, FewRows or SeveralRows).
 //
 //  - store_folded, for the same vectors, adds so and stores. load_widened: a Double from as many floats in memory.
 //
@@ -31,7 +31,7 @@
 //
 // Intrinsics<Machine> has the instructions that xsimd lacks in some version from 8.1 to 14: a truly fused multiply-add
 // on AVX-512, masked and streaming access, the halves of a vector. A machine with 8 or more floats to a vector also has
-// sum_eight_rows, one with 16 widen_folded.
+// sum_four_rows and sum_eight_rows, one with 16 widen_folded.
 #pragma once
 
 #include "lanes.hpp"
@@ -48,6 +48,40 @@ namespace {
 template <class Machine>
 struct Intrinsics;
 
+#ifdef __AVX2__
+
+// SeveralRows with shorter vectors than the machine's, for as few rows.
+struct FourRows {
+    using Value = __m256d;
+    static constexpr std::size_t width = 4;
+
+    static Value broadcast(double value) { return _mm256_set1_pd(value); }
+    static Value load(const double *from) { return _mm256_loadu_pd(from); }
+    static Value load(const float *from) { return _mm256_cvtps_pd(_mm_loadu_ps(from)); }
+    static void store(double *to, Value value) { _mm256_storeu_pd(to, value); }
+    static void store(float *to, Value value) { _mm_storeu_ps(to, _mm256_cvtpd_ps(value)); }
+    static Value square_root(Value value) { return _mm256_sqrt_pd(value); }
+    static bool all_at_most(Value a, Value b) { return _mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_LE_OQ)) == 15; }
+};
+
+struct TwoRows {
+    using Value = __m128d;
+    static constexpr std::size_t width = 2;
+
+    static Value broadcast(double value) { return _mm_set1_pd(value); }
+    static Value load(const double *from) { return _mm_loadu_pd(from); }
+    static Value load(const float *from) { return _mm_setr_pd(from[0], from[1]); }
+    static void store(double *to, Value value) { _mm_storeu_pd(to, value); }
+    static void store(float *to, Value value) { _mm_storel_pi(reinterpret_cast<__m64 *>(to), _mm_cvtpd_ps(value)); }
+    static Value square_root(Value value) { return _mm_sqrt_pd(value); }
+    static bool all_at_most(Value a, Value b) { return _mm_movemask_pd(_mm_cmple_pd(a, b)) == 3; }
+};
+
+template <std::size_t rows>
+using FewRows = std::conditional_t<rows % 4 == 0, FourRows, std::conditional_t<rows % 2 == 0, TwoRows, OneRow>>;
+
+#endif
+
 #ifdef __AVX512F__
 
 using Avx512 = xsimd::avx512bw;
@@ -55,6 +89,8 @@ using Avx512 = xsimd::avx512bw;
 template <>
 struct Intrinsics<Avx512> {
     using Floats = __m512;
+    template <std::size_t rows>
+    using Few = FewRows<rows>;
     static constexpr std::size_t rows_per_pass = 4; // as many as the registers hold
     static constexpr bool interleaves = true;
     using Double = __m512d;
@@ -107,8 +143,14 @@ struct Intrinsics<Avx512> {
         return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
     }
 
-    // Eight rows share one tree: two rows to a vector after its first level, four after its second, eight at the end.
-    static void sum_eight_rows(const Double (&row)[8], double (&sums)[8]) {
+    // Several rows share one tree: two rows to a vector after its first level, four after its second.
+    static void sum_four_rows(const Double *row, double *sums) {
+        const Double four = add_quarters(add_halves(row[0], row[2]), add_halves(row[1], row[3]));
+        const __m256d even = _mm512_castpd512_pd256(four);
+        const __m256d odd = _mm512_extractf64x4_pd(four, 1);
+        _mm256_storeu_pd(sums, _mm256_add_pd(_mm256_unpacklo_pd(even, odd), _mm256_unpackhi_pd(even, odd)));
+    }
+    static void sum_eight_rows(const Double *row, double *sums) {
         const Double four_0 = add_quarters(add_halves(row[0], row[2]), add_halves(row[4], row[6]));
         const Double four_1 = add_quarters(add_halves(row[1], row[3]), add_halves(row[5], row[7]));
         _mm512_storeu_pd(sums, add_neighbours(four_0, four_1));
@@ -123,6 +165,8 @@ using Avx2 = xsimd::fma3<xsimd::avx2>;
 template <>
 struct Intrinsics<Avx2> {
     using Floats = __m256;
+    template <std::size_t rows>
+    using Few = FewRows<rows>;
     static constexpr std::size_t rows_per_pass = 2; // as many as the registers hold
     static constexpr bool interleaves = false;      // up to 8% slower at D = 96 and 128
     using Double = __m256d;
@@ -167,14 +211,14 @@ struct Intrinsics<Avx2> {
     static Double add_halves(Double a, Double b) {
         return _mm256_permute2f128_pd(a, b, 0x20) + _mm256_permute2f128_pd(a, b, 0x31);
     }
-    static Double sum_four_rows(Double a, Double b, Double c, Double d) {
-        const Double even = add_halves(a, c);
-        const Double odd = add_halves(b, d);
-        return _mm256_unpacklo_pd(even, odd) + _mm256_unpackhi_pd(even, odd);
+    static void sum_four_rows(const Double *row, double *sums) {
+        const Double even = add_halves(row[0], row[2]);
+        const Double odd = add_halves(row[1], row[3]);
+        _mm256_storeu_pd(sums, _mm256_unpacklo_pd(even, odd) + _mm256_unpackhi_pd(even, odd));
     }
-    static void sum_eight_rows(const Double (&row)[8], double (&sums)[8]) {
-        _mm256_storeu_pd(sums, sum_four_rows(row[0], row[1], row[2], row[3]));
-        _mm256_storeu_pd(sums + 4, sum_four_rows(row[4], row[5], row[6], row[7]));
+    static void sum_eight_rows(const Double *row, double *sums) {
+        sum_four_rows(row, sums);
+        sum_four_rows(row + 4, sums + 4);
     }
 };
 
@@ -185,6 +229,8 @@ using Neon = xsimd::neon64;
 template <>
 struct Intrinsics<Neon> {
     using Floats = float32x4_t;
+    template <std::size_t>
+    using Few = OneRow;                             // a vector has but two doubles
     static constexpr std::size_t rows_per_pass = 4; // as many as the registers hold
     static constexpr bool interleaves = false;      // not measured
     using Double = float64x2_t;
@@ -247,7 +293,8 @@ struct Vector {
     static constexpr bool interleaves = Intrinsics<Machine>::interleaves;
 
     template <std::size_t rows>
-    using Rows = std::conditional_t<rows % Double::size == 0, SeveralRows<Machine>, OneRow>;
+    using Rows = std::conditional_t<rows % Double::size == 0, SeveralRows<Machine>,
+                                    typename Intrinsics<Machine>::template Few<rows>>;
 
     static Floats broadcast(float value) { return Floats(value); }
     static Floats load(const float *from) { return Floats::load_unaligned(from); }
@@ -292,16 +339,21 @@ struct Vector {
 
     template <std::size_t rows>
     static void sum_rows(const Double (&lanes)[rows], double (&sums)[rows]) {
-        if constexpr (rows == 8 && width > 4) {
-            typename Intrinsics<Machine>::Double row[rows];
-            for (std::size_t r = 0; r < rows; ++r) {
-                row[r] = lanes[r];
+        typename Intrinsics<Machine>::Double row[rows];
+        for (std::size_t r = 0; r < rows; ++r) {
+            row[r] = lanes[r];
+        }
+        std::size_t done = 0;
+        if constexpr (width > 4) {
+            for (; rows - done >= 8; done += 8) {
+                Intrinsics<Machine>::sum_eight_rows(row + done, sums + done);
             }
-            Intrinsics<Machine>::sum_eight_rows(row, sums);
-        } else {
-            for (std::size_t r = 0; r < rows; ++r) {
-                sums[r] = Intrinsics<Machine>::sum(lanes[r]);
+            for (; rows - done >= 4; done += 4) {
+                Intrinsics<Machine>::sum_four_rows(row + done, sums + done);
             }
+        }
+        for (; done < rows; ++done) {
+            sums[done] = Intrinsics<Machine>::sum(row[done]);
         }
     }
 };
