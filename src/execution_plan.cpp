@@ -109,18 +109,17 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
 } // namespace
 
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
-// fill it. Three groups of rows under way, their y, gamma and beta have to stay in L1. Measured on Zen 4, whose L1 has
-// 32 KiB, and on Emerald Rapids, where it has 48 (docs/performance.md); fours on Emerald Rapids alone. Rows that do not
-// fill lines gain less by company: more of their loads and stores straddle two lines.
+// fill it. Three groups of rows under way, their y, gamma and beta have to stay in L1: of single rows 24 bytes a
+// column. Measured on Zen 4, with another order of steps, and on Emerald Rapids (docs/performance.md); fours on Emerald
+// Rapids alone. Rows that do not fill lines gain less by company: more of their loads and stores straddle two lines.
 Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
     const bool fours = rows_fill_lines && !machine.is_amd;
-    const std::size_t longest_in_pairs = scaled(rows_fill_lines ? 683 : 560, machine.l1d);
-    return columns <= 128                                               ? Grouping::interleaved_eights
-           : columns <= (fours ? 208 : 256)                             ? Grouping::overlapped_eights
-           : fours && columns <= 448                                    ? Grouping::overlapped_fours
-           : columns <= statistics_block && columns <= longest_in_pairs ? Grouping::overlapped_pairs
-           : columns <= 1152                                            ? Grouping::overlapped_rows
-                                                                        : Grouping::pairs;
+    return columns <= 128                                                        ? Grouping::interleaved_eights
+           : columns <= (machine.is_amd ? 256 : 192)                             ? Grouping::overlapped_eights
+           : fours && columns <= 384                                             ? Grouping::overlapped_fours
+           : columns <= (fours ? 768 : 600)                                      ? Grouping::overlapped_pairs
+           : columns <= statistics_block && columns <= scaled(1280, machine.l1d) ? Grouping::overlapped_rows
+                                                                                 : Grouping::pairs;
 }
 
 // On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue

@@ -222,31 +222,31 @@ TEST(Plan, GroupsShortRowsInCache) {
     EXPECT_EQ(plan({8, 129}).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan({8, 256}).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan({8, 257}).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 560}).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 561}).grouping, Grouping::overlapped_rows);
-    EXPECT_EQ(plan({8, 1152}).grouping, Grouping::overlapped_rows);
-    EXPECT_EQ(plan({8, 1153}).grouping, Grouping::pairs);
+    EXPECT_EQ(plan({8, 600}).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan({8, 601}).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan({8, 1280}).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan({8, 1281}).grouping, Grouping::pairs);
     EXPECT_EQ(plan({1, 1000000}).grouping, Grouping::pairs);
-    EXPECT_EQ(plan({8, 672}).grouping, Grouping::overlapped_pairs); // fills lines
-    EXPECT_EQ(plan({8, 688}).grouping, Grouping::overlapped_rows);
 }
 
 TEST(Plan, GroupsRowsInCacheByWhatFillsLines) {
     const auto grouping = [](std::size_t columns, bool rows_fill_lines) {
         return simdnorm::grouping_in_cache(columns, rows_fill_lines, emerald_rapids);
     };
-    EXPECT_EQ(grouping(208, true), Grouping::overlapped_eights);
-    EXPECT_EQ(grouping(224, true), Grouping::overlapped_fours);
-    EXPECT_EQ(grouping(448, true), Grouping::overlapped_fours);
-    EXPECT_EQ(grouping(464, true), Grouping::overlapped_pairs);
-    EXPECT_EQ(grouping(1024, true), Grouping::overlapped_pairs);
-    EXPECT_EQ(grouping(1040, true), Grouping::overlapped_rows);
-    EXPECT_EQ(grouping(1168, true), Grouping::pairs);
-    EXPECT_EQ(grouping(256, false), Grouping::overlapped_eights);
-    EXPECT_EQ(grouping(257, false), Grouping::overlapped_pairs);
-    EXPECT_EQ(grouping(840, false), Grouping::overlapped_pairs);
-    EXPECT_EQ(grouping(841, false), Grouping::overlapped_rows);
-    EXPECT_EQ(grouping(1153, false), Grouping::pairs);
+    EXPECT_EQ(grouping(192, true), Grouping::overlapped_eights);
+    EXPECT_EQ(grouping(208, true), Grouping::overlapped_fours);
+    EXPECT_EQ(grouping(384, true), Grouping::overlapped_fours);
+    EXPECT_EQ(grouping(400, true), Grouping::overlapped_pairs);
+    EXPECT_EQ(grouping(768, true), Grouping::overlapped_pairs);
+    EXPECT_EQ(grouping(784, true), Grouping::overlapped_rows);
+    EXPECT_EQ(grouping(1920, true), Grouping::overlapped_rows);
+    EXPECT_EQ(grouping(1936, true), Grouping::pairs);
+    EXPECT_EQ(grouping(192, false), Grouping::overlapped_eights);
+    EXPECT_EQ(grouping(193, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(grouping(600, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(grouping(601, false), Grouping::overlapped_rows);
+    EXPECT_EQ(grouping(1920, false), Grouping::overlapped_rows);
+    EXPECT_EQ(grouping(1921, false), Grouping::pairs);
     const auto planned = [](std::size_t offset_of_y) {
         return plan({8, 320}, 1, SIMDNORM_STORE_AUTO, offset_of_y, false, emerald_rapids).grouping;
     };
@@ -294,7 +294,7 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
         EXPECT_EQ(grouping(32768), Grouping::pairs);
         EXPECT_EQ(grouping(32769), Grouping::rows);
     }
-    for (const std::size_t columns : Sizes{64, 128, 256, 257, 841, 1024, 50257}) {
+    for (const std::size_t columns : Sizes{64, 128, 256, 257, 601, 784, 1024, 50257}) {
         const bool fills_lines = columns % simdnorm::cache_line_floats == 0;
         EXPECT_EQ(plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping,
                   simdnorm::grouping_in_cache(columns, fills_lines, emerald_rapids));

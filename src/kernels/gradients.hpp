@@ -580,7 +580,7 @@ write_columns(const GradientRows &range, const GradientGroup &group, std::size_t
     const float *dgamma_so_far = starts_batch ? zeros.of_columns : dgamma;
     const float *dbeta_so_far = starts_batch ? zeros.of_columns : dbeta;
     LineLimit<V, traffic>::begin(range.lines_at_once);
-    for_each_vector<V, traffic>(
+    for_each_vector<V, traffic, 1>(
         columns, range.lines_at_once,
         [&](std::size_t j) __attribute__((always_inline)) { writer.template prefetch<writes_dx, traffic>(j); },
         [&](std::size_t j) __attribute__((always_inline)) {

@@ -208,8 +208,8 @@ void layer_norm_groups(const LayerNormRows &all) {
 constexpr std::size_t overlapped_prefetch_lead = 2048;
 
 // Groups of rows of one block each, some of them under way at once. The steps of one group wait for each other, and
-// each of them is a longer chain of dependent operations than a CPU looks ahead: so a step of another group stands
-// between any two.
+// some of them are a longer chain of dependent operations than a CPU looks ahead: so a step of another group stands
+// between them.
 template <class V, Traffic traffic, class Block, std::size_t rows>
 class Overlapped {
   public:
@@ -217,18 +217,24 @@ class Overlapped {
         : range_(range), groups_(range.rows / rows), block_(range.columns), output_(range),
           ahead_(2 * rows + overlapped_prefetch_lead / range.x_stride + 1) {}
 
-    // Step by step, three groups under way.
+    // Step by step, three groups under way. A store leaves the CPU when all before it is done: so what waits longest,
+    // to finish, comes when the stores of a group have left or can leave, and what it waits for, the lanes, was added
+    // a turn before.
     [[gnu::always_inline]] void run() {
         choose(0);
         choose(1);
+        choose(2);
         sum(0);
-        finish(0);
+        add(0);
         sum(1);
+        add(1);
+        finish(0);
         for (std::size_t g = 0; g < groups_; ++g) {
-            choose(g + 2);
-            finish(g + 1);
             normalize(g);
             sum(g + 2);
+            add(g + 2);
+            finish(g + 1);
+            choose(g + 3);
         }
     }
 
@@ -239,8 +245,10 @@ class Overlapped {
         choose(1);
         choose(2);
         sum(0);
-        sum(1);
+        add(0);
         finish(0);
+        sum(1);
+        add(1);
         finish(1);
         for (std::size_t g = 0; g < groups_; ++g) {
             choose(g + 3);
@@ -250,6 +258,7 @@ class Overlapped {
                 normalize(g);
                 sum(g + 2);
             }
+            add(g + 2);
             finish(g + 2);
         }
     }
@@ -261,6 +270,7 @@ class Overlapped {
     struct InFlight {
         Pivots<rows> pivots;
         LaneSums<Block, rows> lanes;
+        CentredSums<rows> sums;
         RowStatistics<rows> statistics;
     };
 
@@ -285,9 +295,15 @@ class Overlapped {
         }
     }
 
+    [[gnu::always_inline]] void add(std::size_t g) {
+        if (g < groups_) {
+            flight(g).sums = add_lanes<V, Block>(flight(g).lanes);
+        }
+    }
+
     [[gnu::always_inline]] void finish(std::size_t g) {
         if (g < groups_) {
-            const Moments<rows> moments = finish_block<V>(flight(g).lanes, x(g), block_, flight(g).pivots);
+            const Moments<rows> moments = finish_block<V>(flight(g).sums, x(g), block_, flight(g).pivots);
             finish_rows<V>(flight(g).statistics, moments, block_.counts().per_element, range_.epsilon);
         }
     }

@@ -76,8 +76,9 @@ struct CentredSums {
     double squares[rows];
 };
 
-// The statistics of a block in three steps, each of which hands its result on through memory. A caller that has other
-// rows at hand does something for them in between: the chain of dependent operations is long.
+// The statistics of a block in four steps: pivots, sums, the lanes of these added together, and moments. Each hands its
+// result on through memory. A caller that has other rows at hand does something for them in between: the chain of
+// dependent operations is long.
 template <class V, class Block, std::size_t rows>
 [[gnu::always_inline]] inline void choose_pivots(Pivots<rows> &pivots, const RowStarts<rows> &x, const Block &block) {
     typename V::Double lanes[rows];
@@ -169,9 +170,8 @@ template <class V, std::size_t rows>
 }
 
 template <class V, class Block, std::size_t rows>
-[[gnu::always_inline]] inline Moments<rows> finish_block(const LaneSums<Block, rows> &lanes, const RowStarts<rows> &x,
+[[gnu::always_inline]] inline Moments<rows> finish_block(const CentredSums<rows> &sums, const RowStarts<rows> &x,
                                                          const Block &block, const Pivots<rows> &pivots) {
-    const CentredSums<rows> sums = add_lanes<V, Block>(lanes);
     Moments<rows> moments = moments_of<V>(block.counts(), pivots, sums);
     if (has_poor_pivot<V>(sums, moments.count)) [[unlikely]] {
         moments = mend_poor_pivots<V, rows>(x, block.columns(), sums, moments);
@@ -186,7 +186,7 @@ template <class V, class Block, std::size_t rows>
     choose_pivots<V>(pivots, x, block);
     LaneSums<Block, rows> lanes;
     sum_lanes<V>(lanes, x, block, pivots);
-    return finish_block<V>(lanes, x, block, pivots);
+    return finish_block<V>(add_lanes<V, Block>(lanes), x, block, pivots);
 }
 
 // A row's moments so far and those of its next block.
