@@ -13,10 +13,6 @@ namespace {
 // shares: some microseconds of work, against the one or two that starting a team or a barrier costs.
 constexpr std::size_t least_elements_per_thread = 16384;
 
-std::size_t quotient_rounded_up(std::size_t a, std::size_t b) {
-    return a / b + (a % b != 0 ? 1 : 0);
-}
-
 // What a call reads and writes, and how it wants its output written.
 struct Transfer {
     double matrices; // of rows x columns
@@ -210,16 +206,19 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
 namespace {
 
 // A leaf has so much work that adding the columns of two leaves does not count beside it; and leaves are as many as two
-// threads can use, and have about the same number of rows. Of few long rows a second leaf costs what the second thread
-// gains: its sums in double are cleared, copied and added. The bits of dgamma and dbeta depend on these numbers.
+// threads can use, and have about the same number of rows, in fours as groups have them. Few rows of two whole blocks
+// are better shared than dealt out: a second leaf costs a single thread up to a tenth. One batch is one leaf. The bits
+// of dgamma and dbeta depend on these numbers.
 std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
     constexpr std::size_t elements_of_leaf = 65536;
-    constexpr std::size_t most_columns_of_two_leaves = 3276;
+    constexpr std::size_t together = 4;
+    if (rows <= rows_of_batch) {
+        return rows_of_batch;
+    }
     const std::size_t most_batches = std::max<std::size_t>(4, elements_of_leaf / columns / rows_of_batch);
-    const std::size_t least_leaves = columns <= most_columns_of_two_leaves ? 2 : 1;
+    const std::size_t least_leaves = columns < 2 * statistics_block ? 2 : 1;
     const std::size_t leaves = std::max(least_leaves, quotient_rounded_up(rows, most_batches * rows_of_batch));
-    const std::size_t rows_of_each = std::max<std::size_t>(1, quotient_rounded_up(rows, leaves));
-    return quotient_rounded_up(rows_of_each, rows_of_batch) * rows_of_batch;
+    return quotient_rounded_up(quotient_rounded_up(rows, leaves), together) * together;
 }
 
 } // namespace

@@ -59,6 +59,10 @@ std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffi
 Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece, std::size_t rows_of_group,
                 int threads);
 
+constexpr std::size_t quotient_rounded_up(std::size_t a, std::size_t b) {
+    return a / b + (a % b != 0 ? 1 : 0);
+}
+
 // What one thread of a team does of `count` rows, or blocks: neighbours, and no thread more than one above another.
 struct Share {
     std::size_t first;

@@ -41,13 +41,10 @@ class Tree {
     Tree(double *memory, std::size_t columns, std::size_t begin, std::size_t end)
         : memory_(memory), columns_(columns), begin_(begin), end_(end) {}
 
-    // A new leaf, all zero: dgamma of all columns, and right behind them dbeta.
+    // Where the sums of a new leaf go: dgamma of all columns, and right behind them dbeta.
     double *add_leaf(std::size_t leaf) {
-        double *sums = sums_of(count_);
-        std::fill(sums + begin_, sums + end_, 0.0);
-        std::fill(sums + columns_ + begin_, sums + columns_ + end_, 0.0);
-        nodes_[count_++] = {leaf, 0};
-        return sums;
+        nodes_[count_] = {leaf, 0};
+        return sums_of(count_++);
     }
 
     // The last leaf is done: nodes that belong together become one.
@@ -57,20 +54,34 @@ class Tree {
         }
     }
 
+    // The same nodes over fewer columns.
+    Tree part(std::size_t begin, std::size_t end) const {
+        Tree part = *this;
+        part.begin_ = begin;
+        part.end_ = end;
+        return part;
+    }
+
     // What another thread has made of the leaves that follow.
     void append(const Tree &next) {
         for (std::size_t i = 0; i < next.count_; ++i) {
-            std::copy_n(next.sums_of(i), 2 * columns_, sums_of(count_));
-            nodes_[count_++] = next.nodes_[i];
+            if (count_ > 0 && belong_together(nodes_[count_ - 1], next.nodes_[i])) {
+                merge(nodes_[count_ - 1], sums_of(count_ - 1), next.sums_of(i));
+            } else {
+                copy(sums_of(count_), next.sums_of(i));
+                nodes_[count_++] = next.nodes_[i];
+            }
             close_leaf();
         }
     }
 
-    // All leaves are done: the root's sums, where the first leaf's were.
-    void finish() {
+    // All leaves are done: writes the root's sums where they are wanted.
+    void finish(float *dgamma, float *dbeta) {
         while (count_ > 1) {
             merge_last();
         }
+        write(dgamma, sums_of(0));
+        write(dbeta, sums_of(0) + columns_);
     }
 
   private:
@@ -91,13 +102,26 @@ class Tree {
         }
     }
 
-    void merge_last() {
-        double *left = sums_of(count_ - 2);
-        const double *right = sums_of(count_ - 1);
+    void copy(double *to, const double *from) const {
+        std::copy(from + begin_, from + end_, to + begin_);
+        std::copy(from + columns_ + begin_, from + columns_ + end_, to + columns_ + begin_);
+    }
+
+    void write(float *to, const double *from) const {
+        for (std::size_t j = begin_; to != nullptr && j < end_; ++j) {
+            to[j] = static_cast<float>(from[j]);
+        }
+    }
+
+    void merge(Node &node, double *left, const double *right) const {
         // One after the other: where columns are a multiple of 512, dbeta would seem to wait for stores to dgamma.
         add(left, right);
         add(left + columns_, right + columns_);
-        ++nodes_[count_ - 2].level;
+        ++node.level;
+    }
+
+    void merge_last() {
+        merge(nodes_[count_ - 2], sums_of(count_ - 2), sums_of(count_ - 1));
         --count_;
     }
 
@@ -207,19 +231,22 @@ struct Work {
     Share leaves;
     BlockRange blocks;
     ColumnSums sums; // of a batch; those of a leaf come with it
+    float *dgamma;   // where the sums over all rows go; or nullptr: not wanted
+    float *dbeta;
 };
 
-// Calls use(first row, number of rows, sums) for each leaf in turn.
+// Calls use(sums) for each leaf in turn.
 template <class Use>
 void for_each_leaf(const Work &work, Tree *tree, const Use &use) {
     for (std::size_t leaf = work.leaves.first; leaf < work.leaves.first + work.leaves.count; ++leaf) {
-        const std::size_t first = leaf * work.plan.rows_of_leaf;
         ColumnSums sums = work.sums;
+        sums.first = leaf * work.plan.rows_of_leaf;
+        sums.rows = std::min(work.plan.rows_of_leaf, work.rows.rows - sums.first);
         if (tree != nullptr) {
             sums.dgamma = tree->add_leaf(leaf);
             sums.dbeta = sums.dgamma + work.rows.columns;
         }
-        use(first, std::min(work.plan.rows_of_leaf, work.rows.rows - first), sums);
+        use(sums);
         if (tree != nullptr) {
             tree->close_leaf();
         }
@@ -227,16 +254,14 @@ void for_each_leaf(const Work &work, Tree *tree, const Use &use) {
 }
 
 void run_on_own_rows(const Work &work, Tree *tree) {
-    for_each_leaf(work, tree, [&](std::size_t first, std::size_t rows, const ColumnSums &sums) {
-        work.kernels.layer_norm_backward(work.rows, first, rows, sums);
-    });
+    for_each_leaf(work, tree, [&](const ColumnSums &sums) { work.kernels.layer_norm_backward(work.rows, sums); });
 }
 
 void run_on_own_blocks(const Work &work, Tree *tree, const Scratch &scratch) {
     std::size_t half = 0;
-    for_each_leaf(work, tree, [&](std::size_t first, std::size_t rows, const ColumnSums &sums) {
-        const std::size_t end = first + rows;
-        for (std::size_t row = first; row < end; row += work.rows.rows_of_group) {
+    for_each_leaf(work, tree, [&](const ColumnSums &sums) {
+        const std::size_t end = sums.first + sums.rows;
+        for (std::size_t row = sums.first; row < end; row += work.rows.rows_of_group) {
             const std::size_t count = std::min(work.rows.rows_of_group, end - row);
             GradientGroup group = work.kernels.start_group(work.rows, row, count);
             bool settled = false;
@@ -251,10 +276,28 @@ void run_on_own_blocks(const Work &work, Tree *tree, const Scratch &scratch) {
     });
 }
 
-// Each thread has leaves of its own, and a tree where sums are wanted. The first is that of all, in the end.
+// What all threads have made of their leaves becomes one tree, in the first thread's memory: a thread's share of the
+// columns of it.
+void merge_trees(const Work &all, const Scratch &scratch, int thread, int team) {
+    const std::size_t columns = all.rows.columns;
+    const Share lines = share_of_thread(quotient_rounded_up(columns, cache_line_floats), thread, team);
+    const std::size_t begin = std::min(lines.first * cache_line_floats, columns);
+    const std::size_t end = std::min(begin + lines.count * cache_line_floats, columns);
+    Tree tree = scratch.tree(0)->part(begin, end);
+    for (std::size_t t = 1; t < static_cast<std::size_t>(all.plan.division.threads); ++t) {
+        tree.append(*scratch.tree(t));
+    }
+    tree.finish(all.dgamma, all.dbeta);
+}
+
+// Sums over fewer columns are merged in less time than threads take to meet, some microsecond. Measured on Emerald
+// Rapids.
+constexpr std::size_t least_columns_to_meet_for = 1536;
+
+// Each thread has leaves of its own, and a tree where sums are wanted.
 void deal_out_leaves(const Work &all, const Scratch &scratch, bool has_trees) {
-    const int threads = all.plan.division.threads;
-    run_on_team(threads, [&](int thread, int team) {
+    const bool merges_together = has_trees && all.rows.columns >= least_columns_to_meet_for;
+    run_on_team(all.plan.division.threads, [&](int thread, int team) {
         const DefaultFloatingPointEnvironment environment;
         const auto t = static_cast<std::size_t>(thread);
         Work work = all;
@@ -264,12 +307,15 @@ void deal_out_leaves(const Work &all, const Scratch &scratch, bool has_trees) {
             work.sums.batch_dbeta = work.sums.batch_dgamma + all.rows.columns;
         }
         run_on_own_rows(work, has_trees ? scratch.tree(t) : nullptr);
-    });
-    if (has_trees) {
-        for (std::size_t t = 1; t < static_cast<std::size_t>(threads); ++t) {
-            scratch.tree(0)->append(*scratch.tree(t));
+        if (merges_together) {
+            if (team > 1) { // one thread alone may be of a team of the caller's
+                wait_for_team();
+            }
+            merge_trees(all, scratch, thread, team);
         }
-        scratch.tree(0)->finish();
+    });
+    if (has_trees && !merges_together) {
+        merge_trees(all, scratch, 0, 1);
     }
 }
 
@@ -284,7 +330,9 @@ void share_rows(const Work &all, const Scratch &scratch, bool has_tree) {
         Tree tree(scratch.nodes(0), columns, std::min(share.first * statistics_block, columns),
                   std::min((share.first + share.count) * statistics_block, columns));
         run_on_own_blocks(work, has_tree ? &tree : nullptr, scratch);
-        tree.finish();
+        if (has_tree) {
+            tree.finish(all.dgamma, all.dbeta);
+        }
     });
 }
 
@@ -306,12 +354,6 @@ GradientRows all_rows(const simdnorm_layer_norm_backward_args &args, const Backw
             .prefetch_lead = plan.prefetch_lead};
 }
 
-void write(float *to, const double *from, std::size_t columns) {
-    for (std::size_t j = 0; to != nullptr && j < columns; ++j) {
-        to[j] = static_cast<float>(from[j]);
-    }
-}
-
 } // namespace
 
 simdnorm_status layer_norm_backward(const simdnorm_layer_norm_backward_args &args, const BackwardPlan &plan) {
@@ -329,20 +371,19 @@ simdnorm_status layer_norm_backward(const simdnorm_layer_norm_backward_args &arg
     const auto batch_or = [&](float *wanted, std::size_t offset) {
         return wanted != nullptr && !needs_trees ? wanted : scratch.batch(0) + offset;
     };
-    const Work work = {.kernels = *instruction_set_in_use().kernels,
-                       .rows = rows,
-                       .plan = plan,
-                       .leaves = {0, plan.leaves},
-                       .blocks = {0, blocks_of(rows.columns)},
-                       .sums = {batch_or(args.dgamma, 0), batch_or(args.dbeta, rows.columns), nullptr, nullptr}};
+    const Work work = {
+        .kernels = *instruction_set_in_use().kernels,
+        .rows = rows,
+        .plan = plan,
+        .leaves = {0, plan.leaves},
+        .blocks = {0, blocks_of(rows.columns)},
+        .sums = {.batch_dgamma = batch_or(args.dgamma, 0), .batch_dbeta = batch_or(args.dbeta, rows.columns)},
+        .dgamma = args.dgamma,
+        .dbeta = args.dbeta};
     if (plan.division.shares_rows) {
         share_rows(work, scratch, needs_trees);
     } else {
         deal_out_leaves(work, scratch, needs_trees);
-    }
-    if (needs_trees) {
-        write(args.dgamma, scratch.nodes(0), rows.columns);
-        write(args.dbeta, scratch.nodes(0) + rows.columns, rows.columns);
     }
     return SIMDNORM_OK;
 }

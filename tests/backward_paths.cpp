@@ -275,15 +275,17 @@ TEST(BackwardPlanning, CutsRowsIntoLeavesForTwoThreads) {
     };
     expect({1, 768}, 16, 1);
     expect({16, 768}, 16, 1);
-    expect({17, 768}, 16, 2);
-    expect({68, 1280}, 48, 2); // not one of 64 and one of 4
+    expect({17, 768}, 12, 2);
+    expect({42, 2048}, 24, 2); // not one of 32 and one of 10
+    expect({68, 1280}, 36, 2);
     expect({28, 3072}, 16, 2);
-    expect({1365, 64}, 688, 2);
-    expect({28, 3276}, 16, 2);
-    expect({28, 3277}, 32, 1); // its sums would cost more than a second thread gains
+    expect({1365, 64}, 684, 2);
+    expect({28, 8191}, 16, 2);
+    expect({28, 8192}, 28, 1); // two blocks, which threads can share
     expect({65536, 64}, 1024, 64);
     expect({4096, 4096}, 64, 64);
     expect({4100, 4096}, 64, 65);
+    expect({66000, 1}, 33000, 2);
 }
 
 TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {
@@ -298,9 +300,9 @@ TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {
     expect({42, 16384}, 4, 4, true); // one leaf; threads meet once for four rows, each with 16,384 elements
     expect({42, 8192}, 4, 2, true);
     expect({1, 16384}, 4, 1, false);  // one row, which is too little to meet for
-    expect({42, 4096}, 4, 1, false);  // one block
-    expect({42, 3072}, 4, 2, false);  // two leaves, of 32 and 10 rows
-    expect({129, 16384}, 2, 2, true); // three leaves: dealt out, one thread would have 96 rows and the other 33
+    expect({16, 4096}, 4, 1, false);  // one batch of rows of one block
+    expect({42, 4096}, 4, 2, false);  // two leaves
+    expect({129, 16384}, 2, 2, true); // three leaves: dealt out, one thread would have 88 rows and the other 41
     expect({256, 16384}, 4, 4, false);
 }
 

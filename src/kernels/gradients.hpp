@@ -576,7 +576,7 @@ write_columns(const GradientRows &range, const GradientGroup &group, std::size_t
     const float *gamma = range.gamma != nullptr ? range.gamma + begin : ones.of_columns;
     float *dgamma = sums.batch_dgamma + begin;
     float *dbeta = sums.batch_dbeta + begin;
-    const bool starts_batch = (group.first + first) % rows_of_batch == 0;
+    const bool starts_batch = (group.first + first - sums.first) % rows_of_batch == 0;
     const float *dgamma_so_far = starts_batch ? zeros.of_columns : dgamma;
     const float *dbeta_so_far = starts_batch ? zeros.of_columns : dbeta;
     LineLimit<V, traffic>::begin(range.lines_at_once);
@@ -641,14 +641,19 @@ template <class V, class Delta, bool writes_dx, Traffic traffic>
     }
 }
 
+// A batch of a leaf; its first one finds nothing there.
 template <class V>
-[[gnu::always_inline]] inline void add_columns(double *to, const float *terms, std::size_t begin, std::size_t end) {
+[[gnu::always_inline]] inline void add_columns(double *to, const float *terms, std::size_t begin, std::size_t end,
+                                               bool first) {
     std::size_t j = begin;
+    for (; first && end - j >= V::width; j += V::width) {
+        V::store_widened(to + j, V::load(terms + j));
+    }
     for (; end - j >= V::width; j += V::width) {
         V::add_widened(to + j, V::load(terms + j));
     }
     for (; j < end; ++j) {
-        to[j] += static_cast<double>(terms[j]);
+        to[j] = first ? static_cast<double>(terms[j]) : to[j] + static_cast<double>(terms[j]);
     }
 }
 
@@ -668,22 +673,23 @@ template <class V, Traffic traffic>
     } else {
         write_group<V, Difference<V>, true>(range, group, begin, end, ahead, sums, output);
     }
-    const std::size_t next = group.first + group.rows;
-    if (sums.dgamma != nullptr && (next % rows_of_batch == 0 || next == range.rows)) {
-        add_columns<V>(sums.dgamma, sums.batch_dgamma, begin, end);
-        add_columns<V>(sums.dbeta, sums.batch_dbeta, begin, end);
+    const std::size_t done = group.first + group.rows - sums.first;
+    if (sums.dgamma != nullptr && (done % rows_of_batch == 0 || done == sums.rows)) {
+        const bool first = done <= rows_of_batch;
+        add_columns<V>(sums.dgamma, sums.batch_dgamma, begin, end, first);
+        add_columns<V>(sums.dbeta, sums.batch_dbeta, begin, end, first);
     }
 }
 
 template <class V, Traffic traffic>
-[[gnu::always_inline]] inline void backward_rows(const GradientRows &range, std::size_t first, std::size_t rows,
-                                                 const ColumnSums &columns) {
+[[gnu::always_inline]] inline void backward_rows(const GradientRows &range, const ColumnSums &columns) {
     const double per_element = 1.0 / static_cast<double>(range.columns);
     const std::size_t ahead = range.rows_of_group + range.prefetch_lead / range.columns;
-    GradientOutput<V, traffic> output(dx_at(range, first, 0));
-    for (std::size_t row = first; row < first + rows; row += range.rows_of_group) {
+    GradientOutput<V, traffic> output(dx_at(range, columns.first, 0));
+    const std::size_t end = columns.first + columns.rows;
+    for (std::size_t row = columns.first; row < end; row += range.rows_of_group) {
         GradientGroup group;
-        start(group, range, row, smaller(first + rows - row, range.rows_of_group));
+        start(group, range, row, smaller(end - row, range.rows_of_group));
         GroupSums sums;
         sums.clear_from(group.rows);
         sum_rows_of<V>(range, group, sums);

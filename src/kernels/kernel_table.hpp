@@ -102,8 +102,8 @@ struct GradientRows {
     std::size_t prefetch_lead; // what is asked for of x and dy lies so far beyond the next group, in elements
 };
 
-// Gradients of gamma and beta are added in single precision over a batch of so many rows, which begins at a multiple of
-// it, and in double from there.
+// Gradients of gamma and beta are added in single precision over a batch of so many rows, the first of which begins
+// with a leaf, and in double from there.
 constexpr std::size_t rows_of_batch = 16;
 
 // Rows go through the steps of the backward pass in groups of at most so many.
@@ -130,29 +130,32 @@ struct GradientSums {
     double products;
 };
 
-// Sums over rows, of all columns: of the batch under way, and of all batches before it. Without `dgamma` and `dbeta`
-// there is one batch alone, or nobody wants the sums.
+// Sums over the `rows` rows from `first` on, a leaf, of all columns: of the batch under way, and of all batches before
+// it, which the first batch finds unset. Without `dgamma` and `dbeta` there is one batch alone, or nobody wants the
+// sums.
 struct ColumnSums {
-    float *batch_dgamma;
-    float *batch_dbeta;
-    double *dgamma;
-    double *dbeta;
+    std::size_t first = 0;
+    std::size_t rows = 0;
+    float *batch_dgamma = nullptr;
+    float *batch_dbeta = nullptr;
+    double *dgamma = nullptr;
+    double *dbeta = nullptr;
 };
 
 // Forward: a thread has rows of its own, and calls layer_norm; or a row is shared by threads. Then each of them calls
 // measure_blocks for its part of the blocks of the row, and when all have, normalize_blocks for the same part.
 // `moments` has room for all blocks of the row, and is the same for all threads.
 //
-// Backward: a thread has rows of its own, which begin with a batch, and calls layer_norm_backward; or groups of rows
-// are shared. Then each thread starts the group and calls sum_blocks for its part of the blocks, which leaves the sums
-// of row r and block b at sums[r * blocks of a row + b]; when all have, settle; as often as that is false, and at last
-// write_blocks for the same part.
+// Backward: a thread has leaves of its own, and calls layer_norm_backward for each; or groups of rows are shared. Then
+// each thread starts the group and calls sum_blocks for its part of the blocks, which leaves the sums of row r and
+// block b at sums[r * blocks of a row + b]; when all have, settle; as often as that is false, and at last write_blocks
+// for the same part.
 struct KernelTable {
     void (*layer_norm)(const LayerNormRows &);
     void (*measure_blocks)(const LayerNormRows &, std::size_t row, BlockRange, BlockMoments *moments);
     void (*normalize_blocks)(const LayerNormRows &, std::size_t row, BlockRange, const BlockMoments *moments);
 
-    void (*layer_norm_backward)(const GradientRows &, std::size_t first, std::size_t rows, const ColumnSums &);
+    void (*layer_norm_backward)(const GradientRows &, const ColumnSums &);
     GradientGroup (*start_group)(const GradientRows &, std::size_t first, std::size_t rows);
     void (*sum_blocks)(const GradientRows &, const GradientGroup &, BlockRange, GradientSums *sums);
     bool (*settle)(const GradientRows &, GradientGroup &, const GradientSums *sums, int round);

@@ -460,8 +460,8 @@ void normalize_blocks(const LayerNormRows &range, std::size_t row, BlockRange bl
 }
 
 template <class V>
-void layer_norm_backward(const GradientRows &range, std::size_t first, std::size_t rows, const ColumnSums &sums) {
-    with_traffic<V>(range.traffic, [&](auto traffic) { backward_rows<V, traffic>(range, first, rows, sums); });
+void layer_norm_backward(const GradientRows &range, const ColumnSums &sums) {
+    with_traffic<V>(range.traffic, [&](auto traffic) { backward_rows<V, traffic>(range, sums); });
 }
 
 template <class V>

@@ -41,6 +41,7 @@ struct ScalarVector {
 
     static Doubles widen(Floats value) { return value; }
     static Double load_widened(const float *from) { return *from; }
+    static void store_widened(double *to, Floats value) { *to = value; }
     static void add_widened(double *to, Floats value) { *to += value; }
     static Doubles add(Doubles a, Doubles b) { return a + b; }
     static Double fold(Doubles value) { return value; }

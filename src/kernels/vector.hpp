@@ -16,7 +16,7 @@
 //
 //  - multiply_add: a * b + c with one rounding. subtract: a - b, on the units that are idle beside additions.
 //
-//  - add_widened: adds a Floats to as many doubles in memory.
+//  - store_widened and add_widened: a Floats to as many doubles in memory.
 //
 //  - widen, fold, sum_rows: from lanes to sums, in the tree of lanes.hpp. widen_folded, for vectors of 16 floats only,
 //    adds lanes l and l + 8 in single precision before it widens.
@@ -326,6 +326,11 @@ struct Vector {
     static Doubles widen(Floats value) {
         return {Double(Intrinsics<Machine>::widen_low(value)), Double(Intrinsics<Machine>::widen_high(value))};
     }
+    static void store_widened(double *to, Floats value) {
+        const Doubles wide = widen(value);
+        wide.low.store_unaligned(to);
+        wide.high.store_unaligned(to + Double::size);
+    }
     static void add_widened(double *to, Floats value) {
         const Doubles wide = widen(value);
         (Double::load_unaligned(to) + wide.low).store_unaligned(to);
@@ -345,10 +350,10 @@ struct Vector {
         }
         std::size_t done = 0;
         if constexpr (width > 4) {
-            for (; rows - done >= 8; done += 8) {
+            for (; done < rows / 8 * 8; done += 8) {
                 Intrinsics<Machine>::sum_eight_rows(row + done, sums + done);
             }
-            for (; rows - done >= 4; done += 4) {
+            for (; done < rows / 4 * 4; done += 4) {
                 Intrinsics<Machine>::sum_four_rows(row + done, sums + done);
             }
         }
