@@ -106,8 +106,9 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
 
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
 // fill it. Three groups of rows under way, their y, gamma and beta have to stay in L1: of single rows 24 bytes a
-// column. Measured on Zen 4, with another order of steps, and on Emerald Rapids (docs/performance.md); fours on Emerald
-// Rapids alone. Rows that do not fill lines gain less by company: more of their loads and stores straddle two lines.
+// column. Measured on Emerald Rapids (docs/performance.md); the numbers for AMD's are those of an earlier order of
+// steps on Zen 4, rounded to what is left of them here. Fours were measured on Emerald Rapids alone. Rows that do not
+// fill lines gain less by company: more of their loads and stores straddle two lines.
 Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
     const bool fours = rows_fill_lines && !machine.is_amd;
     return columns <= 128                                                        ? Grouping::interleaved_eights
@@ -207,8 +208,8 @@ namespace {
 
 // A leaf has so much work that adding the columns of two leaves does not count beside it; and leaves are as many as two
 // threads can use, and have about the same number of rows, in fours as groups have them. Few rows of two whole blocks
-// are better shared than dealt out: a second leaf costs a single thread up to a tenth. One batch is one leaf. The bits
-// of dgamma and dbeta depend on these numbers.
+// are better shared than dealt out: a second leaf costs a single thread 3 to 6%, before its first batch was stored a
+// tenth. One batch is one leaf. The bits of dgamma and dbeta depend on these numbers.
 std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
     constexpr std::size_t elements_of_leaf = 65536;
     constexpr std::size_t together = 4;

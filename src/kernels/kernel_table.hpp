@@ -102,8 +102,8 @@ struct GradientRows {
     std::size_t prefetch_lead; // what is asked for of x and dy lies so far beyond the next group, in elements
 };
 
-// Gradients of gamma and beta are added in single precision over a batch of so many rows, the first of which begins
-// with a leaf, and in double from there.
+// Gradients of gamma and beta are added in single precision over a batch of so many rows, and in double from there.
+// Batches are counted from the first row of a leaf; its last one may be shorter.
 constexpr std::size_t rows_of_batch = 16;
 
 // Rows go through the steps of the backward pass in groups of at most so many.
@@ -131,8 +131,8 @@ struct GradientSums {
 };
 
 // Sums over the `rows` rows from `first` on, a leaf, of all columns: of the batch under way, and of all batches before
-// it, which the first batch finds unset. Without `dgamma` and `dbeta` there is one batch alone, or nobody wants the
-// sums.
+// it: the first batch is stored there, whatever was there, the others are added. Without `dgamma` and `dbeta` there is
+// one batch alone, or nobody wants the sums.
 struct ColumnSums {
     std::size_t first = 0;
     std::size_t rows = 0;

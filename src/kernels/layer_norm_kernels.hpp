@@ -217,9 +217,9 @@ class Overlapped {
         : range_(range), groups_(range.rows / rows), block_(range.columns), output_(range),
           ahead_(2 * rows + overlapped_prefetch_lead / range.x_stride + 1) {}
 
-    // Step by step, three groups under way. A store leaves the CPU when all before it is done: so what waits longest,
-    // to finish, comes when the stores of a group have left or can leave, and what it waits for, the lanes, was added
-    // a turn before.
+    // Step by step, three groups under way. No store leaves the CPU before all older instructions are done, and
+    // finish() is what waits longest: so it comes after normalize(), whose stores leave meanwhile, and for sums whose
+    // lanes add() has added a turn before.
     [[gnu::always_inline]] void run() {
         choose(0);
         choose(1);

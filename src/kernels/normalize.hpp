@@ -65,8 +65,8 @@ class LineLimit {
 };
 
 // The first `columns` of some rows, in order: whole(j) for each vector, part(j, mask) for what is left, and
-// prefetch(j) ahead of each line. So many lines in one turn of the loop: a CPU foresees the end of a loop of few turns,
-// and misses that of one of many.
+// prefetch(j) ahead of each line. `lines_of_turn` lines in one turn of the loop: a CPU foresees the end of a loop of
+// few turns, and misses that of one of many.
 template <class V, Traffic traffic, std::size_t lines_of_turn, class Prefetch, class Whole, class Part>
 [[gnu::always_inline]] inline void for_each_vector(std::size_t columns, std::size_t lines_at_once,
                                                    const Prefetch &prefetch, const Whole &whole, const Part &part) {
