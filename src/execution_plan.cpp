@@ -106,15 +106,15 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
 
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
 // fill it. Three groups of rows under way, their y, gamma and beta have to stay in L1: of single rows 24 bytes a
-// column. Measured on Emerald Rapids (docs/performance.md); the numbers for AMD's are those of an earlier order of
-// steps on Zen 4, rounded to what is left of them here. Fours were measured on Emerald Rapids alone. Rows that do not
-// fill lines gain less by company: more of their loads and stores straddle two lines.
+// column. Measured on Emerald Rapids (docs/performance.md). For AMD's the groups are those that an earlier order of
+// steps was best with on Zen 4, without fours, and where they end is not measured there. Rows that do not fill lines
+// gain less by company: more of their loads and stores straddle two lines.
 Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
-    const bool fours = rows_fill_lines && !machine.is_amd;
+    const bool gains_more = rows_fill_lines && !machine.is_amd;
     return columns <= 128                                                        ? Grouping::interleaved_eights
            : columns <= (machine.is_amd ? 256 : 192)                             ? Grouping::overlapped_eights
-           : fours && columns <= 384                                             ? Grouping::overlapped_fours
-           : columns <= (fours ? 768 : 600)                                      ? Grouping::overlapped_pairs
+           : gains_more && columns <= 384                                        ? Grouping::overlapped_fours
+           : columns <= (gains_more ? 768 : 600)                                 ? Grouping::overlapped_pairs
            : columns <= statistics_block && columns <= scaled(1280, machine.l1d) ? Grouping::overlapped_rows
                                                                                  : Grouping::pairs;
 }
@@ -207,20 +207,24 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
 namespace {
 
 // A leaf has so much work that adding the columns of two leaves does not count beside it; and leaves are as many as two
-// threads can use, and have about the same number of rows, in fours as groups have them. Few rows of two whole blocks
-// are better shared than dealt out: a second leaf costs a single thread 3 to 6%, before its first batch was stored a
-// tenth. One batch is one leaf. The bits of dgamma and dbeta depend on these numbers.
+// threads can use, and have about the same number of rows, a multiple of what most groups have. Few rows of two whole
+// blocks are better shared than dealt out: a second leaf costs a single thread 3 to 6%, before its first batch was
+// stored a tenth. One batch is one leaf. The bits of dgamma and dbeta depend on these numbers.
 std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
     constexpr std::size_t elements_of_leaf = 65536;
-    constexpr std::size_t together = 4;
+    constexpr std::size_t rows_of_most_groups = 4;
     if (rows <= rows_of_batch) {
         return rows_of_batch;
     }
     const std::size_t most_batches = std::max<std::size_t>(4, elements_of_leaf / columns / rows_of_batch);
     const std::size_t least_leaves = columns < 2 * statistics_block ? 2 : 1;
     const std::size_t leaves = std::max(least_leaves, quotient_rounded_up(rows, most_batches * rows_of_batch));
-    return quotient_rounded_up(quotient_rounded_up(rows, leaves), together) * together;
+    return quotient_rounded_up(quotient_rounded_up(rows, leaves), rows_of_most_groups) * rows_of_most_groups;
 }
+
+// Sums over fewer columns are merged by one thread in less time than threads take to meet, some microsecond. Measured
+// on Emerald Rapids, with two threads.
+constexpr std::size_t least_columns_to_merge_together = 1536;
 
 } // namespace
 
@@ -247,7 +251,8 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
             rows_of_group,
             traffic,
             gradient_lines_at_once_in_memory(args.columns, traffic, machine),
-            gradient_prefetch_lead(machine)};
+            gradient_prefetch_lead(machine),
+            division.threads > 1 && !division.shares_rows && args.columns >= least_columns_to_merge_together};
 }
 
 } // namespace simdnorm

@@ -37,6 +37,7 @@ struct BackwardPlan {
     Traffic traffic;
     std::size_t lines_at_once = any_number_of_lines;
     std::size_t prefetch_lead = 0;
+    bool merges_together = false; // threads that have leaves of their own merge these sums together, or one for all
 };
 
 BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, const Machine &machine);
@@ -59,6 +60,7 @@ std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffi
 Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece, std::size_t rows_of_group,
                 int threads);
 
+// So many times b make a or more.
 constexpr std::size_t quotient_rounded_up(std::size_t a, std::size_t b) {
     return a / b + (a % b != 0 ? 1 : 0);
 }

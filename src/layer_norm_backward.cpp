@@ -54,11 +54,11 @@ class Tree {
         }
     }
 
-    // The same nodes over fewer columns.
+    // The same nodes over fewer columns, in the same memory.
     Tree part(std::size_t begin, std::size_t end) const {
-        Tree part = *this;
-        part.begin_ = begin;
-        part.end_ = end;
+        Tree part(memory_, columns_, begin, end);
+        std::copy_n(nodes_, count_, part.nodes_);
+        part.count_ = count_;
         return part;
     }
 
@@ -290,13 +290,9 @@ void merge_trees(const Work &all, const Scratch &scratch, int thread, int team) 
     tree.finish(all.dgamma, all.dbeta);
 }
 
-// Sums over fewer columns are merged in less time than threads take to meet, some microsecond. Measured on Emerald
-// Rapids.
-constexpr std::size_t least_columns_to_meet_for = 1536;
-
 // Each thread has leaves of its own, and a tree where sums are wanted.
 void deal_out_leaves(const Work &all, const Scratch &scratch, bool has_trees) {
-    const bool merges_together = has_trees && all.rows.columns >= least_columns_to_meet_for;
+    const bool merges_together = has_trees && all.plan.merges_together;
     run_on_team(all.plan.division.threads, [&](int thread, int team) {
         const DefaultFloatingPointEnvironment environment;
         const auto t = static_cast<std::size_t>(thread);
@@ -308,9 +304,7 @@ void deal_out_leaves(const Work &all, const Scratch &scratch, bool has_trees) {
         }
         run_on_own_rows(work, has_trees ? scratch.tree(t) : nullptr);
         if (merges_together) {
-            if (team > 1) { // one thread alone may be of a team of the caller's
-                wait_for_team();
-            }
+            wait_for_team();
             merge_trees(all, scratch, thread, team);
         }
     });

@@ -25,7 +25,8 @@ void run_on_team(int threads, const Work &work) {
     work(0, 1);
 }
 
-// Called by each thread of a team: returns when all have called it.
+// Called by each thread of a team that was asked for with more than one thread: returns when all have called it. One
+// thread alone is in no region of its own, but maybe in one of the caller's, whose other threads would never come.
 inline void wait_for_team() {
 #ifdef _OPENMP
 #pragma omp barrier

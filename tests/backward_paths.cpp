@@ -28,11 +28,15 @@ struct Path {
     std::size_t rows_of_group;
     Traffic traffic;
     Division division = {.threads = 1, .shares_rows = false};
+    bool merges_together = false;
 };
 
 std::string describe(const Backward &problem, const Path &path) {
     return "groups of " + std::to_string(path.rows_of_group) + ", " + testing::PrintToString(path.traffic) + ", " +
-           std::to_string(path.division.threads) + " threads" + (path.division.shares_rows ? " that share rows" : "") +
+           std::to_string(path.division.threads) + " threads" +
+           (path.division.shares_rows ? " that share rows"
+            : path.merges_together    ? " that merge together"
+                                      : "") +
            ", " + std::to_string(problem.forward.rows) + " x " + std::to_string(problem.forward.columns);
 }
 
@@ -41,6 +45,7 @@ auto along(const Path &path) {
     return [path](const simdnorm_layer_norm_backward_args &args) {
         BackwardPlan plan = simdnorm::plan_layer_norm_backward(args, simdnorm::this_machine());
         plan.division = path.division;
+        plan.merges_together = path.merges_together;
         plan.rows_of_group = path.rows_of_group;
         plan.traffic = path.traffic;
         plan.lines_at_once = args.rows % 2 == 0 ? 5 : any_number_of_lines;
@@ -98,6 +103,20 @@ TEST_P(BackwardPaths, EveryGroupAndTraffic) {
                         expect_same_bits(problem, {rows_of_group, traffic});
                     }
                 }
+            }
+        }
+    }
+}
+
+TEST_P(BackwardPaths, DealtOutLeaves) {
+    for (const Shape &shape : {Shape{17, 1}, Shape{40, 30}, Shape{21, 5000}, Shape{150, 2100}, Shape{9000, 100}}) {
+        const std::uint64_t seed = seed_for("dealt out", shape.rows, shape.columns);
+        const Backward problem(normal_problem(seed, shape.rows, shape.columns), seed);
+        const Gradients expected = plainest(problem);
+        for (const int threads : {1, 2, 3, 8}) {
+            for (const bool merges_together : {false, true}) {
+                const Path path = {4, Traffic::cached, {.threads = threads, .shares_rows = false}, merges_together};
+                ASSERT_TRUE(same_bits(by_path(problem, {}, path), expected)) << describe(problem, path);
             }
         }
     }
@@ -286,6 +305,16 @@ TEST(BackwardPlanning, CutsRowsIntoLeavesForTwoThreads) {
     expect({4096, 4096}, 64, 64);
     expect({4100, 4096}, 64, 65);
     expect({66000, 1}, 33000, 2);
+}
+
+TEST(BackwardPlanning, MergesTogetherWhereThatTakesLongerThanMeeting) {
+    const auto merges_together = [](Shape shape, int threads) {
+        return plan(shape, SIMDNORM_STORE_AUTO, false, 0, threads).merges_together;
+    };
+    EXPECT_FALSE(merges_together({300, 1535}, 2));
+    EXPECT_TRUE(merges_together({300, 1536}, 2));
+    EXPECT_FALSE(merges_together({300, 1536}, 1));
+    EXPECT_FALSE(merges_together({2, 3000000}, 2)); // shared
 }
 
 TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {

@@ -76,7 +76,7 @@ void expect_nothing_else_touched(GuardedBackwardCall &guarded, const Shape &shap
 
 // Every short row, and both sides of the widths at which a plan or a kernel changes its way.
 constexpr std::size_t longest_short_row = 420;
-constexpr Sizes thresholds = {512, 600, 640, 768, 896, 1024, 1152, 1280, 1920, 2048, 2560, 4096, 8192, 32768};
+constexpr Sizes thresholds = {512, 600, 640, 768, 896, 1024, 1152, 1280, 1536, 1920, 2048, 2560, 4096, 8192, 32768};
 constexpr std::size_t longest_row = 32769;
 
 template <class Guarded>

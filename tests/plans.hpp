@@ -45,10 +45,10 @@ inline Shape in_memory(std::size_t columns) {
 // Widths for calls between forbidden pages, with every way that a plan could take.
 inline const std::vector<std::size_t> &guarded_columns() {
     static const std::vector<std::size_t> columns = [] {
-        std::vector<std::size_t> all = {160,  191,  192,  193,  208,  256,  257,  288,  289,  320,  321,
-                                        383,  384,  385,  400,  511,  512,  513,  600,  601,  639,  640,
-                                        641,  768,  784,  1023, 1024, 1025, 1151, 1152, 1153, 1280, 1281,
-                                        1920, 1921, 2047, 2048, 2049, 2560, 2561, 4095, 4096, 4097, 8193};
+        std::vector<std::size_t> all = {160,  191,  192,  193,  208,  256,  257,  288,  289,  320,  321,  383,
+                                        384,  385,  400,  511,  512,  513,  600,  601,  639,  640,  641,  768,
+                                        784,  1023, 1024, 1025, 1151, 1152, 1153, 1280, 1281, 1535, 1536, 1920,
+                                        1921, 2047, 2048, 2049, 2560, 2561, 4095, 4096, 4097, 8193};
         for (std::size_t d = 1; d <= 130; ++d) {
             all.push_back(d);
         }

@@ -113,6 +113,9 @@ class Job {
 // Large enough that in both passes more than one thread is worth while.
 constexpr Shape large = {1500, 300};
 
+// Rows of so many columns that threads meet backward to merge their sums, in trees of several nodes.
+constexpr Shape merged = {300, 2100};
+
 // So few rows that threads share them, and meet on the way.
 constexpr Shape shared = {2, 200001};
 
@@ -322,7 +325,7 @@ class Fork : public OnPass {
 
 // The child has none of the parent's threads: a call there stays on its own.
 TEST_P(Fork, TheChildComputesTheSameBitsAlone) {
-    for (const Shape &shape : {large, shared}) {
+    for (const Shape &shape : {large, merged, shared}) {
         const Job in_both = job(shape);
         EXPECT_TRUE(in_both.is_right({.threads = 3}));
         EXPECT_TRUE(child_is_right_alone(in_both)) << shape;
@@ -458,7 +461,7 @@ int wrong_calls_in_region(const std::vector<Job> &jobs) {
 TEST_P(OpenMp, ACallInAParallelRegionStaysOnItsThread) {
     const int levels = omp_get_max_active_levels();
     omp_set_max_active_levels(3);
-    const std::vector<Job> jobs = {job(large), job(shared)};
+    const std::vector<Job> jobs = {job(large), job(merged), job(shared)};
     int wrong = 0;
     std::unique_ptr<ThreadWatch> watch;
 #pragma omp parallel num_threads(3) reduction(+ : wrong)
@@ -476,7 +479,7 @@ TEST_P(OpenMp, ACallInAParallelRegionStaysOnItsThread) {
 TEST_P(OpenMp, ACallInARegionWithinARegionToo) {
     const int levels = omp_get_max_active_levels();
     omp_set_max_active_levels(3);
-    const std::vector<Job> jobs = {job(large), job(shared)};
+    const std::vector<Job> jobs = {job(large), job(merged), job(shared)};
     int wrong = 0;
     std::atomic<int> present{0};
     std::unique_ptr<ThreadWatch> watch;
@@ -546,7 +549,7 @@ TEST_P(OpenMpEnvironment, SaysHowManyThreadsACallIsOn) {
 
 // A team may be smaller than what was asked for: each thread then does more.
 TEST_P(OpenMpEnvironment, ChangesNoBit) {
-    for (const Shape &shape : {large, shared, Shape{20000, 17}}) {
+    for (const Shape &shape : {large, merged, shared, Shape{20000, 17}}) {
         const Job any = job(shape);
         for (const int threads : {0, 1, 2, 3, 8}) {
             EXPECT_TRUE(any.is_right({.threads = threads})) << shape << " on " << threads;

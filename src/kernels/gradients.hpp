@@ -646,11 +646,12 @@ template <class V>
 [[gnu::always_inline]] inline void add_columns(double *to, const float *terms, std::size_t begin, std::size_t end,
                                                bool first) {
     std::size_t j = begin;
-    for (; first && end - j >= V::width; j += V::width) {
-        V::store_widened(to + j, V::load(terms + j));
-    }
     for (; end - j >= V::width; j += V::width) {
-        V::add_widened(to + j, V::load(terms + j));
+        if (first) {
+            V::store_widened(to + j, V::load(terms + j));
+        } else {
+            V::add_widened(to + j, V::load(terms + j));
+        }
     }
     for (; j < end; ++j) {
         to[j] = first ? static_cast<double>(terms[j]) : to[j] + static_cast<double>(terms[j]);
@@ -682,12 +683,12 @@ template <class V, Traffic traffic>
 }
 
 template <class V, Traffic traffic>
-[[gnu::always_inline]] inline void backward_rows(const GradientRows &range, const ColumnSums &columns) {
+[[gnu::always_inline]] inline void backward_rows(const GradientRows &range, const ColumnSums &leaf) {
     const double per_element = 1.0 / static_cast<double>(range.columns);
     const std::size_t ahead = range.rows_of_group + range.prefetch_lead / range.columns;
-    GradientOutput<V, traffic> output(dx_at(range, columns.first, 0));
-    const std::size_t end = columns.first + columns.rows;
-    for (std::size_t row = columns.first; row < end; row += range.rows_of_group) {
+    GradientOutput<V, traffic> output(dx_at(range, leaf.first, 0));
+    const std::size_t end = leaf.first + leaf.rows;
+    for (std::size_t row = leaf.first; row < end; row += range.rows_of_group) {
         GradientGroup group;
         start(group, range, row, smaller(end - row, range.rows_of_group));
         GroupSums sums;
@@ -697,7 +698,7 @@ template <class V, Traffic traffic>
             settle_unusual_group<V>(range, group, sums);
         }
         const bool more = row + ahead + range.rows_of_group <= range.rows;
-        write_gradients<V, traffic>(range, group, 0, range.columns, more ? ahead : 0, columns, output);
+        write_gradients<V, traffic>(range, group, 0, range.columns, more ? ahead : 0, leaf, output);
     }
     output.finish();
 }

@@ -73,7 +73,7 @@ template <class V, Traffic traffic, std::size_t lines_of_turn, class Prefetch, c
     std::size_t j = 0;
     LineLimit<V, traffic> limit(lines_at_once);
     const auto lines = [&](std::size_t count) __attribute__((always_inline)) {
-        for (; columns - j >= count * cache_line_floats;) {
+        while (columns - j >= count * cache_line_floats) {
             for (std::size_t l = 0; l < count; ++l, j += cache_line_floats) {
                 prefetch(j);
                 limit.next();

@@ -89,18 +89,19 @@ inline std::string backward_digests(const Backward &problem, const Layout &layou
 inline std::vector<Shape> digest_shapes() {
     std::vector<Shape> shapes;
     for (const std::size_t columns :
-         Sizes{1,    2,    3,    4,    5,    7,    8,    9,    15,   16,   17,   31,   32,   33,   47,
-               48,   63,   64,   65,   95,   96,   97,   100,  127,  128,  129,  160,  191,  192,  193,
-               255,  257,  300,  383,  384,  385,  511,  512,  513,  768,  1000, 1023, 1024, 1025, 1151,
-               1152, 1153, 1536, 2047, 2048, 2049, 3072, 4095, 4096, 4097, 8191, 8192, 8193, 12289}) {
+         Sizes{1,    2,    3,    4,    5,    7,    8,    9,    15,   16,   17,   31,   32,   33,   47,   48,   63,
+               64,   65,   95,   96,   97,   100,  127,  128,  129,  160,  191,  192,  193,  255,  257,  300,  383,
+               384,  385,  511,  512,  513,  600,  601,  768,  769,  1000, 1023, 1024, 1025, 1151, 1152, 1153, 1280,
+               1281, 1535, 1536, 1920, 1921, 2047, 2048, 2049, 3072, 4095, 4096, 4097, 8191, 8192, 8193, 12289}) {
         shapes.push_back({columns <= 192 ? 41U : columns <= 1152 ? 11U : columns <= 4096 ? 5U : 3U, columns});
     }
     return shapes;
 }
 
 // Many rows, whose gradients are added up in trees; few and long ones, which threads share.
-inline constexpr Shape large_digest_shapes[] = {{70000, 1},  {15000, 9}, {3500, 64}, {700, 300}, {257, 768},
-                                                {130, 1025}, {67, 5000}, {5, 32768}, {2, 50257}, {1, 100003}};
+inline constexpr Shape large_digest_shapes[] = {{70000, 1}, {15000, 9},  {3500, 64},  {700, 300},
+                                                {257, 768}, {130, 1025}, {150, 2100}, {67, 5000},
+                                                {5, 32768}, {2, 50257},  {1, 100003}};
 
 // Calls use(name, digests) for each case: digests(layout) makes the call.
 template <class Use>

@@ -67,8 +67,8 @@ void draw_small_shape(Input &input, Case &problem) {
 
 // Widths at which a plan or a kernel changes its way, and their neighbours.
 void draw_width_at_threshold(Input &input, Case &problem) {
-    constexpr std::size_t thresholds[] = {16,  32,   64,   96,   128,  192,  256,  384,   512,  640,
-                                          768, 1024, 1280, 1920, 2048, 4096, 8192, 32768, 65536};
+    constexpr std::size_t thresholds[] = {16,  32,   64,   96,   128,  192,  256,  384,  512,  600,   640,
+                                          768, 1024, 1152, 1280, 1536, 1920, 2048, 4096, 8192, 32768, 65536};
     problem.columns = thresholds[input.below(std::size(thresholds))] + input.below(5) - 2;
     problem.rows = (1 + input.byte()) % 70;
 }
