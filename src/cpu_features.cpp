@@ -64,13 +64,17 @@ CpuFeatures detect_cpu_features() {
     return features;
 }
 
-// The maker's name is in EBX, EDX and ECX; its first four letters tell (Intel's volume 2, CPUID; AMD64 Architecture
-// Programmer's Manual, volume 3, appendix E.3).
-bool cpu_is_amd() {
+// The maker's name is in EBX, EDX and ECX; its first four letters tell. The family is the sum of two fields of another
+// leaf (Intel's volume 2, CPUID; AMD64 Architecture Programmer's Manual, volume 3, appendix E.3).
+unsigned amd_cpu_family() {
     constexpr unsigned of_authentic_amd = 0x68747541;
     constexpr unsigned of_hygon_genuine = 0x6F677948;
     const unsigned letters = cpuid(0).ebx;
-    return letters == of_authentic_amd || letters == of_hygon_genuine;
+    if (letters != of_authentic_amd && letters != of_hygon_genuine) {
+        return 0;
+    }
+    const unsigned version = cpuid(1).eax;
+    return (version >> 8 & 0xF) + (version >> 20 & 0xFF);
 }
 
 #else
@@ -85,8 +89,8 @@ CpuFeatures detect_cpu_features() {
 #endif
 }
 
-bool cpu_is_amd() {
-    return false;
+unsigned amd_cpu_family() {
+    return 0;
 }
 
 #endif

@@ -11,7 +11,7 @@ struct CpuFeatures {
 
 CpuFeatures detect_cpu_features();
 
-// Whether AMD made it, or Hygon, whose CPUs are Zen too.
-bool cpu_is_amd();
+// Of a CPU that AMD made, or Hygon, whose CPUs are Zen too; of any other 0.
+unsigned amd_cpu_family();
 
 } // namespace simdnorm

@@ -54,12 +54,12 @@ Traffic choose_traffic(const Transfer &transfer, const Machine &machine, std::si
 }
 
 // Of shorter rows, holding back what does not fill a line costs more than it saves: on Zen 4 in both passes, on Emerald
-// Rapids, where ordinary stores to memory cost twice as much, less so.
+// Rapids, where ordinary stores to memory cost twice as much, and on Zen 5 less so.
 std::size_t least_packed_columns(const Machine &machine) {
-    return machine.is_amd ? 96 : 32;
+    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 48 : 32;
 }
 std::size_t least_packed_gradients(const Machine &machine) {
-    return machine.is_amd ? 96 : 48;
+    return machine.core == Core::zen_4 ? 96 : 48;
 }
 
 double present(const float *array) {
@@ -72,21 +72,29 @@ Grouping grouping_of_short_rows_in_memory(std::size_t columns) {
     return columns <= 48 ? Grouping::overlapped_eights : Grouping::overlapped_pairs;
 }
 
-// Many, as steps wait for each other. Of long rows fewer: on Zen 4 so many as stay in L2, on Emerald Rapids four, and
-// two of about 4 KiB, one after the other in memory: four of x, dy and dx each would take all twelve ways of a set of
-// L1.
+// Many, as steps wait for each other. Of long rows fewer: on Zen 4 so many as stay in L2, on the others four, and on
+// Emerald Rapids two of about 4 KiB, one after the other in memory: four of x, dy and dx each would take all twelve
+// ways of a set of L1.
 std::size_t gradient_rows_in_cache(std::size_t columns, const Machine &machine) {
-    if (machine.is_amd) {
+    if (machine.core == Core::zen_4) {
         return columns <= 4096 ? 8 : 4;
+    }
+    if (machine.core == Core::zen_5) {
+        return columns <= 384 ? 8 : 4;
     }
     const bool about_a_page = columns > 896 && columns < 1152;
     return columns <= 512 ? 8 : about_a_page ? 2 : 4;
 }
 
 // How far what is asked for of x and dy lies beyond the next group: on Zen 4 less cost up to 15%, on Emerald Rapids
-// more up to 10%.
+// more up to 10%, on Zen 5 both.
 std::size_t gradient_prefetch_lead(const Machine &machine) {
-    return machine.is_amd ? 2048 : 256;
+    return machine.core == Core::zen_4 ? 2048 : machine.core == Core::zen_5 ? 1024 : 256;
+}
+
+// Into L1 on Zen 5 alone: what is asked for into L2 is often not fetched there where its page has to be found first.
+FetchInto fetch_into(const Machine &machine) {
+    return machine.core == Core::zen_5 ? FetchInto::l1 : FetchInto::l2;
 }
 
 std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns) {
@@ -106,28 +114,44 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
 
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
 // fill it. Three groups of rows under way, their y, gamma and beta have to stay in L1: of single rows 24 bytes a
-// column. Measured on Emerald Rapids (docs/performance.md). For AMD's the groups are those that an earlier order of
-// steps was best with on Zen 4, without fours, and where they end is not measured there. Rows that do not fill lines
-// gain less by company: more of their loads and stores straddle two lines.
+// column. Measured on Emerald Rapids and Zen 5 (docs/performance.md). For Zen 4 the groups are those that an earlier
+// order of steps was best with, without fours, and where they end is not measured. Rows that do not fill lines gain
+// less by company: more of their loads and stores straddle two lines.
 Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
-    const bool gains_more = rows_fill_lines && !machine.is_amd;
-    return columns <= 128                                                        ? Grouping::interleaved_eights
-           : columns <= (machine.is_amd ? 256 : 192)                             ? Grouping::overlapped_eights
-           : gains_more && columns <= 384                                        ? Grouping::overlapped_fours
-           : columns <= (gains_more ? 768 : 600)                                 ? Grouping::overlapped_pairs
-           : columns <= statistics_block && columns <= scaled(1280, machine.l1d) ? Grouping::overlapped_rows
-                                                                                 : Grouping::pairs;
+    const bool one_block = columns <= statistics_block;
+    if (machine.core == Core::zen_5) {
+        return columns <= 192                                      ? Grouping::overlapped_eights
+               : rows_fill_lines && columns <= 320                 ? Grouping::overlapped_fours
+               : columns <= 640                                    ? Grouping::overlapped_pairs
+               : one_block && columns <= scaled(1366, machine.l1d) ? Grouping::overlapped_rows
+                                                                   : Grouping::pairs;
+    }
+    const bool gains_more = rows_fill_lines && machine.core == Core::emerald_rapids;
+    return columns <= 128                                         ? Grouping::interleaved_eights
+           : columns <= (machine.core == Core::zen_4 ? 256 : 192) ? Grouping::overlapped_eights
+           : gains_more && columns <= 384                         ? Grouping::overlapped_fours
+           : columns <= (gains_more ? 768 : 600)                  ? Grouping::overlapped_pairs
+           : one_block && columns <= scaled(1280, machine.l1d)    ? Grouping::overlapped_rows
+                                                                  : Grouping::pairs;
 }
 
 // On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
 // behind the streaming stores. Of rows too long for that fewer are under way: of those that stay in L1 one, and of
-// longer ones two, which share at least gamma and beta, until a pair of them is too much for L2. On Emerald Rapids what
-// is best in cache is best here, too.
+// longer ones two, which share at least gamma and beta, until a pair of them is too much for L2. On Zen 5 those
+// longer ones go singly, too. On Emerald Rapids what is best in cache is best here, too.
 Grouping grouping_in_memory(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
-    if (!machine.is_amd) {
+    const bool one_block = columns <= statistics_block;
+    if (machine.core == Core::emerald_rapids) {
         return grouping_in_cache(columns, rows_fill_lines, machine);
     }
-    if (columns <= statistics_block && columns <= scaled(1024, machine.l1d)) {
+    if (machine.core == Core::zen_5) {
+        return columns <= 160                                     ? Grouping::overlapped_eights
+               : columns <= 256                                   ? Grouping::overlapped_fours
+               : columns <= 640                                   ? Grouping::overlapped_pairs
+               : one_block && columns <= scaled(600, machine.l1d) ? Grouping::overlapped_rows
+                                                                  : Grouping::rows;
+    }
+    if (one_block && columns <= scaled(1024, machine.l1d)) {
         return columns <= scaled(64, machine.l1d)    ? Grouping::interleaved_eights
                : columns <= scaled(128, machine.l1d) ? Grouping::overlapped_eights
                : columns <= scaled(288, machine.l1d) ? Grouping::overlapped_pairs
@@ -136,13 +160,18 @@ Grouping grouping_in_memory(std::size_t columns, bool rows_fill_lines, const Mac
     return columns <= scaled(2560, machine.l1d) || columns > 32768 ? Grouping::rows : Grouping::pairs;
 }
 
-// Zen 4 has buffers for 24 lines under way to L1, which loads fill and streaming stores wait for; Emerald Rapids lost
-// up to a fifth by waiting, and gained nothing. A line of y takes three where x, gamma and beta come from L2, fewer
-// where some of them are in L1. Holding back elements that fill no line keeps the CPU from looking as far ahead. What
-// comes from beyond L2 takes too long to be waited for.
+// Zen 4 has buffers for 24 lines under way to L1, which loads fill and streaming stores wait for; Zen 5 gains by
+// waiting, too; Emerald Rapids lost up to a fifth, and gained nothing. A line of y takes three where x, gamma and beta
+// come from L2, fewer where some of them are in L1. Holding back elements that fill no line keeps the CPU from looking
+// as far ahead. What comes from beyond L2 takes too long to be waited for.
 std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine) {
-    if (!machine.is_amd || !passes_caches(traffic) ||
-        columns <= scaled(traffic == Traffic::packed ? 2560 : 1600, machine.l1d) || columns > longest_in_l2) {
+    if (machine.core == Core::emerald_rapids || !passes_caches(traffic) || columns > longest_in_l2) {
+        return any_number_of_lines;
+    }
+    if (machine.core == Core::zen_5) {
+        return traffic == Traffic::packed || columns <= scaled(1400, machine.l1d) ? any_number_of_lines : 12;
+    }
+    if (columns <= scaled(traffic == Traffic::packed ? 2560 : 1600, machine.l1d)) {
         return any_number_of_lines;
     }
     return columns <= scaled(2560, machine.l1d) ? 12 : 8;
@@ -150,16 +179,25 @@ std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const 
 
 // So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
 // sums over rows, as many as stay in L2 with those asked for ahead. Measured on Zen 4; on Emerald Rapids, whose L1 is
-// half as large again, the same but of short rows, which take as much time there as memory does.
+// half as large again, and on Zen 5 the same but of short rows, which take as much time there as memory does; and on
+// Zen 5 rows of several blocks go singly.
 std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine) {
-    const std::size_t of_short_rows = !machine.is_amd && columns <= 96 ? 8 : 4;
+    if (machine.core == Core::zen_5 && columns > statistics_block) {
+        return 1;
+    }
+    const std::size_t of_short_rows = machine.core != Core::zen_4 && columns <= 96 ? 8 : 4;
     return columns <= 192 ? of_short_rows : columns <= 640 ? 2 : columns < 2048 ? 1 : columns <= 8192 ? 4 : 2;
 }
 
 // As lines_at_once_in_memory, but a line of dx takes five: of x, dy, gamma and both sums over rows.
 std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine) {
-    if (!machine.is_amd || !passes_caches(traffic) || columns <= scaled(1024, machine.l1d) ||
-        (traffic == Traffic::packed && columns < scaled(2048, machine.l1d)) || columns > longest_in_l2) {
+    if (machine.core == Core::emerald_rapids || !passes_caches(traffic) || columns > longest_in_l2) {
+        return any_number_of_lines;
+    }
+    if (machine.core == Core::zen_5) {
+        return columns <= statistics_block ? any_number_of_lines : 8;
+    }
+    if (columns <= scaled(1024, machine.l1d) || (traffic == Traffic::packed && columns < scaled(2048, machine.l1d))) {
         return any_number_of_lines;
     }
     return columns < scaled(2048, machine.l1d) || traffic == Traffic::packed ? 8 : 4;
@@ -201,7 +239,7 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
                                   ? grouping_of_short_rows_in_memory(args.columns)
                                   : grouping_in_cache(args.columns, fills_lines, machine);
     return {divide(args.rows, args.columns, 1, 1, args.threads), grouping, traffic,
-            lines_at_once_in_memory(args.columns, traffic, machine)};
+            lines_at_once_in_memory(args.columns, traffic, machine), fetch_into(machine)};
 }
 
 namespace {
@@ -252,6 +290,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
             traffic,
             gradient_lines_at_once_in_memory(args.columns, traffic, machine),
             gradient_prefetch_lead(machine),
+            fetch_into(machine),
             division.threads > 1 && !division.shares_rows && args.columns >= least_columns_to_merge_together};
 }
 

@@ -22,6 +22,7 @@ struct ExecutionPlan {
     Grouping grouping;
     Traffic traffic;
     std::size_t lines_at_once = any_number_of_lines;
+    FetchInto fetch_into = FetchInto::l2;
 };
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machine &machine);
@@ -37,6 +38,7 @@ struct BackwardPlan {
     Traffic traffic;
     std::size_t lines_at_once = any_number_of_lines;
     std::size_t prefetch_lead = 0;
+    FetchInto fetch_into = FetchInto::l2;
     bool merges_together = false; // threads that have leaves of their own merge these sums together, or one for all
 };
 

@@ -345,7 +345,8 @@ GradientRows all_rows(const simdnorm_layer_norm_backward_args &args, const Backw
             .rows_of_group = plan.rows_of_group,
             .traffic = plan.traffic,
             .lines_at_once = plan.lines_at_once,
-            .prefetch_lead = plan.prefetch_lead};
+            .prefetch_lead = plan.prefetch_lead,
+            .fetch_into = plan.fetch_into};
 }
 
 } // namespace

@@ -56,10 +56,16 @@ std::size_t read_l1d() {
     return common_l1d;
 }
 
+Core most_like() {
+    constexpr unsigned family_of_zen_5 = 0x1A; // and of Zen 3 and Zen 4: 0x19
+    const unsigned family = amd_cpu_family();
+    return family == 0 ? Core::emerald_rapids : family < family_of_zen_5 ? Core::zen_4 : Core::zen_5;
+}
+
 } // namespace
 
 const Machine &this_machine() {
-    static const Machine found = {.l1d = read_l1d(), .last_level = read_last_level(), .is_amd = cpu_is_amd()};
+    static const Machine found = {.l1d = read_l1d(), .last_level = read_last_level(), .core = most_like()};
     return found;
 }
 

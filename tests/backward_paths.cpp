@@ -21,6 +21,7 @@ namespace {
 using simdnorm::any_number_of_lines;
 using simdnorm::BackwardPlan;
 using simdnorm::Division;
+using simdnorm::FetchInto;
 using simdnorm::Traffic;
 
 // The rest of a plan follows from the shape, and bits depend on it.
@@ -49,6 +50,7 @@ auto along(const Path &path) {
         plan.rows_of_group = path.rows_of_group;
         plan.traffic = path.traffic;
         plan.lines_at_once = args.rows % 2 == 0 ? 5 : any_number_of_lines;
+        plan.fetch_into = args.rows < 8 ? FetchInto::l1 : FetchInto::l2;
         return simdnorm::layer_norm_backward(args, plan);
     };
 }
@@ -244,6 +246,22 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).prefetch_lead, 256U);
 }
 
+TEST(BackwardPlanning, GroupsRowsOnZen5) {
+    const auto plan_of = [](Shape shape) { return plan(shape, SIMDNORM_STORE_AUTO, false, 0, 1, zen_5); };
+    EXPECT_EQ(plan_of({8, 384}).rows_of_group, 8U);
+    EXPECT_EQ(plan_of({8, 385}).rows_of_group, 4U);
+    EXPECT_EQ(plan_of(in_memory(96)).rows_of_group, 8U);
+    EXPECT_EQ(plan_of(in_memory(97)).rows_of_group, 4U);
+    EXPECT_EQ(plan_of(in_memory(641)).rows_of_group, 1U);
+    EXPECT_EQ(plan_of(in_memory(4096)).rows_of_group, 4U);
+    EXPECT_EQ(plan_of(in_memory(4097)).rows_of_group, 1U);
+    EXPECT_EQ(plan_of(in_memory(4096)).lines_at_once, any_number_of_lines);
+    EXPECT_EQ(plan_of(in_memory(4112)).lines_at_once, 8U);
+    EXPECT_EQ(plan_of(in_memory(65552)).lines_at_once, any_number_of_lines);
+    EXPECT_EQ(plan_of(in_memory(64)).prefetch_lead, 1024U);
+    EXPECT_EQ(plan_of(in_memory(64)).fetch_into, FetchInto::l1);
+}
+
 TEST(BackwardPlanning, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
     for (const std::size_t scale : Sizes{1, 2, 3}) {
         const auto lines = [&](std::size_t columns, Traffic traffic) {
@@ -282,7 +300,7 @@ TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
 TEST(BackwardPlanning, CutsRowsIntoLeavesForTwoThreads) {
     const auto expect = [](Shape shape, std::size_t rows_of_leaf, std::size_t leaves) {
         // By the shape alone: bits depend on it.
-        for (const simdnorm::Machine &machine : {zen_4, emerald_rapids}) {
+        for (const simdnorm::Machine &machine : {zen_4, zen_5, emerald_rapids}) {
             for (const int threads : {1, 2, 8}) {
                 for (const int store : {SIMDNORM_STORE_CACHED, SIMDNORM_STORE_STREAMING}) {
                     const BackwardPlan actual = plan(shape, store, threads == 2, 0, threads, machine);

@@ -13,6 +13,9 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <fstream>
+#include <iterator>
+#include <string>
 #include <vector>
 
 namespace simdnorm {
@@ -35,6 +38,7 @@ namespace {
 
 using simdnorm::any_number_of_lines;
 using simdnorm::ExecutionPlan;
+using simdnorm::FetchInto;
 using simdnorm::Grouping;
 using simdnorm::Traffic;
 
@@ -120,7 +124,8 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
                         expect_same_bits(problem, {.division = {.threads = 1, .shares_rows = false},
                                                    .grouping = grouping,
                                                    .traffic = traffic,
-                                                   .lines_at_once = rows % 2 == 0 ? 5 : any_number_of_lines});
+                                                   .lines_at_once = rows % 2 == 0 ? 5 : any_number_of_lines,
+                                                   .fetch_into = rows < 8 ? FetchInto::l1 : FetchInto::l2});
                     }
                 }
             }
@@ -255,6 +260,59 @@ TEST(Plan, GroupsRowsInCacheByWhatFillsLines) {
     EXPECT_EQ(plan({8, 320}).grouping, Grouping::overlapped_pairs); // measured on one CPU alone
 }
 
+TEST(Plan, GroupsRowsOnZen5) {
+    const auto in_cache = [](std::size_t columns, bool rows_fill_lines) {
+        return simdnorm::grouping_in_cache(columns, rows_fill_lines, zen_5);
+    };
+    EXPECT_EQ(in_cache(192, true), Grouping::overlapped_eights);
+    EXPECT_EQ(in_cache(208, true), Grouping::overlapped_fours);
+    EXPECT_EQ(in_cache(320, true), Grouping::overlapped_fours);
+    EXPECT_EQ(in_cache(336, true), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_cache(193, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_cache(640, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_cache(641, false), Grouping::overlapped_rows);
+    EXPECT_EQ(in_cache(2049, false), Grouping::overlapped_rows);
+    EXPECT_EQ(in_cache(2050, false), Grouping::pairs);
+    const auto plan_of = [](std::size_t columns) {
+        return plan(in_memory(columns), 1, SIMDNORM_STORE_AUTO, 0, false, zen_5);
+    };
+    EXPECT_EQ(plan_of(160).grouping, Grouping::overlapped_eights);
+    EXPECT_EQ(plan_of(161).grouping, Grouping::overlapped_fours);
+    EXPECT_EQ(plan_of(256).grouping, Grouping::overlapped_fours);
+    EXPECT_EQ(plan_of(257).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan_of(640).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan_of(641).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan_of(900).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan_of(901).grouping, Grouping::rows);
+    EXPECT_EQ(plan_of(47).traffic, Traffic::cached);
+    EXPECT_EQ(plan_of(49).traffic, Traffic::packed);
+    EXPECT_EQ(plan_of(2096).lines_at_once, any_number_of_lines);
+    EXPECT_EQ(plan_of(2112).lines_at_once, 12U);
+    EXPECT_EQ(plan_of(2113).lines_at_once, any_number_of_lines);
+    EXPECT_EQ(plan_of(65536).lines_at_once, 12U);
+    EXPECT_EQ(plan_of(65552).lines_at_once, any_number_of_lines);
+    EXPECT_EQ(plan_of(64).fetch_into, FetchInto::l1);
+    EXPECT_EQ(plan(in_memory(64)).fetch_into, FetchInto::l2);
+}
+
+#ifdef __x86_64__
+TEST(Machine, IsLikeTheCpuThatTheSystemNames) {
+    std::ifstream file("/proc/cpuinfo");
+    if (!file) {
+        GTEST_SKIP() << "the system has no /proc/cpuinfo";
+    }
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    const bool is_zen =
+        text.find("AuthenticAMD") != std::string::npos || text.find("HygonGenuine") != std::string::npos;
+    const std::string name = "cpu family\t: ";
+    const int family = std::stoi(text.substr(text.find(name) + name.size()));
+    const simdnorm::Core expected = !is_zen       ? simdnorm::Core::emerald_rapids
+                                    : family < 26 ? simdnorm::Core::zen_4
+                                                  : simdnorm::Core::zen_5;
+    EXPECT_EQ(simdnorm::this_machine().core, expected);
+}
+#endif
+
 TEST(Plan, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
     for (const std::size_t scale : Sizes{1, 2, 3}) {
         const auto lines = [&](std::size_t columns, Traffic traffic) {
@@ -308,7 +366,8 @@ TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
 TEST(Plan, OverlapsOnlyRowsOfOneBlockHoweverLargeL1Is) {
     for (std::size_t columns = simdnorm::statistics_block + 1; columns != 0; columns *= 2) {
         for (const std::size_t l1d : Sizes{1, 32U << 10, 192U << 10, 1U << 30}) {
-            for (const simdnorm::Machine &machine : {with_l1(zen_4, l1d), with_l1(emerald_rapids, l1d)}) {
+            for (const simdnorm::Machine &machine :
+                 {with_l1(zen_4, l1d), with_l1(zen_5, l1d), with_l1(emerald_rapids, l1d)}) {
                 for (const bool fills_lines : {false, true}) {
                     EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_cache(columns, fills_lines, machine)))
                         << columns << ", " << l1d;

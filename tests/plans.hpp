@@ -29,8 +29,10 @@ inline bool can_carry(simdnorm::Traffic traffic, std::size_t columns) {
 }
 
 // Of which thresholds were measured.
-inline constexpr simdnorm::Machine zen_4 = {.l1d = 32U << 10, .last_level = 32U << 20, .is_amd = true};
-inline constexpr simdnorm::Machine emerald_rapids = {.l1d = 48U << 10, .last_level = 32U << 20, .is_amd = false};
+inline constexpr simdnorm::Machine zen_4 = {.l1d = 32U << 10, .last_level = 32U << 20, .core = simdnorm::Core::zen_4};
+inline constexpr simdnorm::Machine emerald_rapids = {
+    .l1d = 48U << 10, .last_level = 32U << 20, .core = simdnorm::Core::emerald_rapids};
+inline constexpr simdnorm::Machine zen_5 = {.l1d = 48U << 10, .last_level = 32U << 20, .core = simdnorm::Core::zen_5};
 
 inline simdnorm::Machine with_l1(simdnorm::Machine machine, std::size_t l1d) {
     machine.l1d = l1d;

@@ -464,11 +464,21 @@ class GradientWriter {
     [[gnu::always_inline]] void prefetch(std::size_t j) const {
         for (std::size_t r = 0; r < rows; ++r) {
             if constexpr (traffic != Traffic::cached) {
-                V::prefetch(x_[r] + j + x_ahead_);
-                V::prefetch(dy_[r] + j + dy_ahead_);
+                V::prefetch(x_[r] + j + x_ahead_, fetch_into_);
+                V::prefetch(dy_[r] + j + dy_ahead_, fetch_into_);
             }
             if constexpr (writes_dx && !passes_caches(traffic)) {
                 V::prefetch_output(dx_[r] + j + output_lead);
+            }
+        }
+    }
+
+    // Before the first of so many columns.
+    template <bool writes_dx, Traffic traffic>
+    [[gnu::always_inline]] void ask_for_pages(std::size_t columns) const {
+        if constexpr (writes_dx) {
+            for (std::size_t r = 0; r < rows; ++r) {
+                ask_for_page<V, traffic>(dx_[r], columns);
             }
         }
     }
@@ -511,7 +521,8 @@ class GradientWriter {
           dy_{range.dy + (group.first + first + r) * range.dy_stride + column...}, dx_{dx_at(range,
                                                                                              group.first + first + r,
                                                                                              column)...},
-          x_ahead_(ahead * range.x_stride), dy_ahead_(ahead * range.dy_stride), difference_{Delta(group, first + r)...},
+          x_ahead_(ahead * range.x_stride), dy_ahead_(ahead * range.dy_stride),
+          fetch_into_(range.fetch_into), difference_{Delta(group, first + r)...},
           rstd_{V::broadcast(group.rstd[first + r])...}, shift_{V::broadcast(group.shift[first + r])...},
           mean_gradient_{V::broadcast(group.mean_gradient[first + r])...}, mean_product_{V::broadcast(
                                                                                group.mean_product[first + r])...} {}
@@ -521,6 +532,7 @@ class GradientWriter {
     float *dx_[rows];
     std::size_t x_ahead_;
     std::size_t dy_ahead_;
+    FetchInto fetch_into_;
     Delta difference_[rows];
     typename V::Floats rstd_[rows];
     typename V::Floats shift_[rows];
@@ -579,7 +591,8 @@ write_columns(const GradientRows &range, const GradientGroup &group, std::size_t
     const bool starts_batch = (group.first + first - sums.first) % rows_of_batch == 0;
     const float *dgamma_so_far = starts_batch ? zeros.of_columns : dgamma;
     const float *dbeta_so_far = starts_batch ? zeros.of_columns : dbeta;
-    LineLimit<V, traffic>::begin(range.lines_at_once);
+    writer.template ask_for_pages<writes_dx, traffic>(columns);
+    wait_for_others<V, traffic>(range.lines_at_once);
     for_each_vector<V, traffic, 1>(
         columns, range.lines_at_once,
         [&](std::size_t j) __attribute__((always_inline)) { writer.template prefetch<writes_dx, traffic>(j); },

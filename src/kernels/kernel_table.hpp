@@ -30,8 +30,11 @@ enum class Traffic {
     packed,   // the same for other rows: elements are held back until they fill a vector
 };
 
+// Which cache is asked for x, and for dy, where they lie in memory.
+enum class FetchInto { l1, l2 };
+
 // Lines written past the caches: no limit to how many of them are under way.
-constexpr std::size_t any_number_of_lines = static_cast<std::size_t>(-1);
+constexpr std::size_t any_number_of_lines = static_cast<std::size_t>(-1) / cache_line_floats;
 
 // A range of rows to normalise: plain pointers to its first row, checked and decided on by the caller.
 struct LayerNormRows {
@@ -49,6 +52,7 @@ struct LayerNormRows {
     Grouping grouping;
     Traffic traffic;
     std::size_t lines_at_once; // of y past the caches, before the loads for them are waited for
+    FetchInto fetch_into;
 };
 
 // Statistics are taken block by block of so many columns: a block lies in L1, so that the rare second look at it costs
@@ -100,6 +104,7 @@ struct GradientRows {
     Traffic traffic;           // of x and dy; and of dx, as the forward pass has it of y
     std::size_t lines_at_once; // of dx past the caches, before the loads for them are waited for
     std::size_t prefetch_lead; // what is asked for of x and dy lies so far beyond the next group, in elements
+    FetchInto fetch_into;
 };
 
 // Gradients of gamma and beta are added in single precision over a batch of so many rows, and in double from there.

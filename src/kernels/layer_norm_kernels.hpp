@@ -57,6 +57,7 @@ template <std::size_t rows>
     segment.beta = range.beta != nullptr ? range.beta + begin : zeros.of_columns;
     segment.ahead = ahead;
     segment.lines_at_once = range.lines_at_once;
+    segment.fetch_into = range.fetch_into;
     return segment;
 }
 

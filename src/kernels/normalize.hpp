@@ -32,37 +32,56 @@ constexpr Constants<0> zeros;
 constexpr std::size_t output_lead = 64;
 
 // Loads that miss L1 and streaming stores share a few buffers. A CPU that looks far ahead fills them with loads, and
-// stores wait. So the loads of some lines are waited for before those of the next are begun.
+// stores wait. So the loads of some lines are waited for before those of the next are begun. Calls lines(begin, end)
+// for pieces of the first `columns` of so many lines. No test of that kind stands in the loop over the lines: if the
+// CPU foresaw it wrongly it would wait for its loads all the same.
+template <class V, Traffic traffic, class Lines>
+[[gnu::always_inline]] inline void for_lines_at_once(std::size_t columns, std::size_t lines_at_once,
+                                                     const Lines &lines) {
+    if constexpr (passes_caches(traffic)) {
+        const std::size_t most = lines_at_once * cache_line_floats;
+        std::size_t begin = 0;
+        for (;;) {
+            const bool last = columns - begin <= most;
+            lines(begin, last ? columns : begin + most);
+            if (last) {
+                return;
+            }
+            V::wait_for_loads();
+            begin += most;
+        }
+    } else {
+        lines(0, columns);
+    }
+}
+
+// Before the first line: waits for what others have loaded, too.
 template <class V, Traffic traffic>
-class LineLimit {
-  public:
-    [[gnu::always_inline]] explicit LineLimit(std::size_t lines_at_once)
-        : lines_(lines_at_once), left_(lines_at_once) {}
-
-    // Before each line.
-    [[gnu::always_inline]] void next() {
-        if constexpr (passes_caches(traffic)) {
-            if (left_ == 0) {
-                V::wait_for_loads();
-                left_ = lines_;
-            }
-            --left_;
+[[gnu::always_inline]] inline void wait_for_others(std::size_t lines_at_once) {
+    if constexpr (passes_caches(traffic)) {
+        if (lines_at_once != any_number_of_lines) {
+            V::wait_for_loads();
         }
     }
+}
 
-    // Before the first line: waits for what others have loaded, too.
-    [[gnu::always_inline]] static void begin(std::size_t lines_at_once) {
-        if constexpr (passes_caches(traffic)) {
-            if (lines_at_once != any_number_of_lines) {
-                V::wait_for_loads();
-            }
+// A store to a page that the TLB does not have waits until the page's entry is found, and all later stores behind it:
+// in memory that happens once a page. No store is begun early enough to hide it. So where a page starts in these
+// columns of y, no more than normalize_block, a line in the middle of the page after it is asked for. The start of that
+// page would do, were it not often asked for together with the start of one of x, and then in vain
+// (docs/performance.md).
+constexpr std::uintptr_t page_bytes = 4096; // the least that a page has: of larger ones several lines are asked for
+
+template <class V, Traffic traffic>
+[[gnu::always_inline]] inline void ask_for_page(const float *y, std::size_t columns) {
+    if constexpr (traffic != Traffic::cached) {
+        const auto begin = reinterpret_cast<std::uintptr_t>(y);
+        const std::uintptr_t page = (begin + page_bytes - 1) / page_bytes * page_bytes;
+        if (page < begin + columns * sizeof(float)) {
+            V::prefetch_page(reinterpret_cast<const void *>(page + page_bytes + page_bytes / 2));
         }
     }
-
-  private:
-    std::size_t lines_;
-    std::size_t left_;
-};
+}
 
 // The first `columns` of some rows, in order: whole(j) for each vector, part(j, mask) for what is left, and
 // prefetch(j) ahead of each line. `lines_of_turn` lines in one turn of the loop: a CPU foresees the end of a loop of
@@ -70,32 +89,32 @@ class LineLimit {
 template <class V, Traffic traffic, std::size_t lines_of_turn, class Prefetch, class Whole, class Part>
 [[gnu::always_inline]] inline void for_each_vector(std::size_t columns, std::size_t lines_at_once,
                                                    const Prefetch &prefetch, const Whole &whole, const Part &part) {
-    std::size_t j = 0;
-    LineLimit<V, traffic> limit(lines_at_once);
-    const auto lines = [&](std::size_t count) __attribute__((always_inline)) {
-        while (columns - j >= count * cache_line_floats) {
-            for (std::size_t l = 0; l < count; ++l, j += cache_line_floats) {
-                prefetch(j);
-                limit.next();
-                for (std::size_t k = 0; k < cache_line_floats; k += V::width) {
-                    whole(j + k);
+    for_lines_at_once<V, traffic>(
+        columns, lines_at_once, [&](std::size_t j, std::size_t end) __attribute__((always_inline)) {
+            const auto lines = [&](std::size_t count) __attribute__((always_inline)) {
+                while (end - j >= count * cache_line_floats) {
+                    for (std::size_t l = 0; l < count; ++l, j += cache_line_floats) {
+                        prefetch(j);
+                        for (std::size_t k = 0; k < cache_line_floats; k += V::width) {
+                            whole(j + k);
+                        }
+                    }
                 }
+            };
+            if constexpr (lines_of_turn > 1) {
+                lines(lines_of_turn);
             }
-        }
-    };
-    if constexpr (lines_of_turn > 1) {
-        lines(lines_of_turn);
-    }
-    lines(1);
-    if (j < columns) {
-        prefetch(j);
-    }
-    for (; columns - j >= V::width; j += V::width) {
-        whole(j);
-    }
-    if (j < columns) {
-        part(j, V::first(columns - j));
-    }
+            lines(1);
+            if (j < end) {
+                prefetch(j);
+            }
+            for (; end - j >= V::width; j += V::width) {
+                whole(j);
+            }
+            if (j < end) {
+                part(j, V::first(end - j));
+            }
+        });
 }
 
 // A block of columns of `rows` rows. What will be wanted next of x lies `ahead` elements further.
@@ -107,6 +126,7 @@ struct Segment {
     const float *beta;
     std::size_t ahead;
     std::size_t lines_at_once;
+    FetchInto fetch_into;
 };
 
 template <class V, std::size_t rows>
@@ -162,6 +182,9 @@ struct Normalizer {
     // The first `columns` of a segment, in order.
     template <Traffic traffic>
     [[gnu::always_inline]] void columns(const Segment<rows> &s, std::size_t columns) const {
+        for (std::size_t r = 0; r < rows; ++r) {
+            ask_for_page<V, traffic>(s.y[r], columns);
+        }
         constexpr std::size_t lines_of_turn = traffic == Traffic::cached && rows < 4 ? 8 / rows : 1;
         for_each_vector<V, traffic, lines_of_turn>(
             columns, s.lines_at_once, [&](std::size_t j) __attribute__((always_inline)) { prefetch<traffic>(s, j); },
@@ -174,7 +197,7 @@ struct Normalizer {
     [[gnu::always_inline]] void prefetch(const Segment<rows> &s, std::size_t j) const {
         for (std::size_t r = 0; r < rows; ++r) {
             if constexpr (traffic != Traffic::cached) {
-                V::prefetch(s.x[r] + j + s.ahead);
+                V::prefetch(s.x[r] + j + s.ahead, s.fetch_into);
             }
             if constexpr (!passes_caches(traffic)) {
                 V::prefetch_output(s.y[r] + j + output_lead);
@@ -257,24 +280,25 @@ template <class V>
 [[gnu::always_inline]] inline void pack(const Normalizer<V, 1> &normalizer, const Segment<1> &s, std::size_t columns,
                                         Packer<V> &to) {
     Packer<V> packer = to; // a copy that stores to y cannot seem to change
-    LineLimit<V, Traffic::packed> limit(s.lines_at_once);
-    std::size_t j = 0;
-    for (; columns - j >= V::width; j += V::width) {
-        if (j % cache_line_floats == 0) {
-            normalizer.template prefetch<Traffic::packed>(s, j);
-            limit.next();
-        }
-        packer.put(normalizer.apply(0, V::load(s.x[0] + j), V::load(s.gamma + j), V::load(s.beta + j)));
-    }
-    if (j < columns) {
-        normalizer.template prefetch<Traffic::packed>(s, j);
-        const typename V::Mask mask = V::first(columns - j);
-        const typename V::Floats zero = V::broadcast(0.0F);
-        packer.put_first(normalizer.apply(0, V::load_first(s.x[0] + j, mask, zero),
-                                          V::load_first(s.gamma + j, mask, zero),
-                                          V::load_first(s.beta + j, mask, zero)),
-                         columns - j);
-    }
+    ask_for_page<V, Traffic::packed>(s.y[0], columns);
+    for_lines_at_once<V, Traffic::packed>(
+        columns, s.lines_at_once, [&](std::size_t j, std::size_t end) __attribute__((always_inline)) {
+            for (; end - j >= V::width; j += V::width) {
+                if (j % cache_line_floats == 0) {
+                    normalizer.template prefetch<Traffic::packed>(s, j);
+                }
+                packer.put(normalizer.apply(0, V::load(s.x[0] + j), V::load(s.gamma + j), V::load(s.beta + j)));
+            }
+            if (j < end) {
+                normalizer.template prefetch<Traffic::packed>(s, j);
+                const typename V::Mask mask = V::first(end - j);
+                const typename V::Floats zero = V::broadcast(0.0F);
+                packer.put_first(normalizer.apply(0, V::load_first(s.x[0] + j, mask, zero),
+                                                  V::load_first(s.gamma + j, mask, zero),
+                                                  V::load_first(s.beta + j, mask, zero)),
+                                 end - j);
+            }
+        });
     to = packer;
 }
 

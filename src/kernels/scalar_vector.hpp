@@ -2,6 +2,7 @@
 // other instruction set must reproduce to the bit.
 #pragma once
 
+#include "kernel_table.hpp"
 #include "lanes.hpp"
 
 #include <cmath>
@@ -32,7 +33,8 @@ struct ScalarVector {
         }
     }
     static constexpr bool streams = false;
-    static void prefetch(const float *) {}
+    static void prefetch(const float *, FetchInto) {}
+    static void prefetch_page(const void *) {}
     static void prefetch_output(const float *) {}
 
     static Floats multiply_add(Floats a, Floats b, Floats c) { return std::fma(a, b, c); }

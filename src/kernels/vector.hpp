@@ -7,8 +7,8 @@
 //  - first(count): the Mask of the first `count` lanes, 0 <= count <= width. load_first, store_first: touch the
 //    elements of those lanes and no others; the other lanes take `otherwise`.
 //
-//  - stream: an aligned store past the caches, ordered by fence(). prefetch: into the second-level cache.
-//    prefetch_output: into the first, to be written.
+//  - stream: an aligned store past the caches, ordered by fence(). prefetch: into the cache that is named.
+//    prefetch_output: into the first, to be written. prefetch_page: a line, for the sake of its page's translation.
 //    wait_for_loads: nothing begins before all loads so far are done.
 //
 //  - join(a, b, from(s)): of the elements of a followed by those of b, `width` from the one at s on, 0 <= s <= width.
@@ -34,6 +34,7 @@
 // sum_four_rows and sum_eight_rows, one with 16 widen_folded.
 #pragma once
 
+#include "kernel_table.hpp"
 #include "lanes.hpp"
 
 #include <xsimd/xsimd.hpp>
@@ -111,9 +112,6 @@ struct Intrinsics<Avx512> {
         return _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(first)));
     }
     static Floats join(Floats a, Floats b, Places places) { return _mm512_permutex2var_ps(a, places, b); }
-    [[gnu::always_inline]] static void prefetch(const float *from) {
-        _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1);
-    }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
     static Double load_widened(const float *from) { return _mm512_cvtps_pd(_mm256_loadu_ps(from)); }
     static void store_narrowed(float *to, Double value) { _mm256_storeu_ps(to, _mm512_cvtpd_ps(value)); }
@@ -194,9 +192,6 @@ struct Intrinsics<Avx2> {
         return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, places), _mm256_permutevar8x32_ps(b, places),
                                 _mm256_castsi256_ps(of_b));
     }
-    [[gnu::always_inline]] static void prefetch(const float *from) {
-        _mm_prefetch(reinterpret_cast<const char *>(from), _MM_HINT_T1);
-    }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
     static Double load_widened(const float *from) { return _mm256_cvtps_pd(_mm_loadu_ps(from)); }
     static void store_narrowed(float *to, Double value) { _mm_storeu_ps(to, _mm256_cvtpd_ps(value)); }
@@ -253,7 +248,6 @@ struct Intrinsics<Neon> {
         }
     }
     static constexpr bool streams = false;
-    [[gnu::always_inline]] static void prefetch(const float *from) { __builtin_prefetch(from, 0, 3); }
     static Floats multiply_add(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
     static Double load_widened(const float *from) { return vcvt_f64_f32(vld1_f32(from)); }
     static void store_narrowed(float *to, Double value) { vst1_f32(to, vcvt_f32_f64(value)); }
@@ -313,7 +307,14 @@ struct Vector {
     static Floats join(Floats a, Floats b, Places places) {
         return Floats(Intrinsics<Machine>::join(a, b, places));
     }
-    [[gnu::always_inline]] static void prefetch(const float *from) { Intrinsics<Machine>::prefetch(from); }
+    [[gnu::always_inline]] static void prefetch(const float *from, FetchInto into) {
+        if (into == FetchInto::l1) {
+            __builtin_prefetch(from, 0, 3);
+        } else {
+            __builtin_prefetch(from, 0, 2);
+        }
+    }
+    [[gnu::always_inline]] static void prefetch_page(const void *page) { __builtin_prefetch(page, 0, 3); }
     [[gnu::always_inline]] static void prefetch_output(const float *to) { __builtin_prefetch(to, 1, 3); }
 
     static Floats multiply_add(Floats a, Floats b, Floats c) {

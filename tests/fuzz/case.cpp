@@ -325,7 +325,9 @@ Case decode(Input input) {
     keep_places_possible(problem);
     problem.machine.l1d = input.pick<std::size_t>({32U << 10, 4U << 10, 64U << 10, 1U << 10});
     problem.machine.last_level = input.pick<std::size_t>({32U << 20, 0, 4U << 10, 64U << 10});
-    problem.machine.is_amd = problem.machine.l1d <= 32U << 10;
+    problem.machine.core = problem.machine.l1d > 32U << 10   ? simdnorm::Core::emerald_rapids
+                           : problem.machine.l1d == 4U << 10 ? simdnorm::Core::zen_5
+                                                             : simdnorm::Core::zen_4;
     problem.memory_fails = input.once_in(16);
     problem.keeps_statistics = !input.once_in(4);
     for (Argument &argument : problem.arguments) {
