@@ -257,7 +257,7 @@ TEST(Plan, GroupsRowsInCacheByWhatFillsLines) {
     };
     EXPECT_EQ(planned(0), Grouping::overlapped_fours);
     EXPECT_EQ(planned(1), Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 320}).grouping, Grouping::overlapped_pairs); // measured on one CPU alone
+    EXPECT_EQ(plan({8, 320}).grouping, Grouping::overlapped_pairs); // fours are not measured on Zen 4
 }
 
 TEST(Plan, GroupsRowsOnZen5) {
@@ -295,12 +295,10 @@ TEST(Plan, GroupsRowsOnZen5) {
     EXPECT_EQ(plan(in_memory(64)).fetch_into, FetchInto::l2);
 }
 
-#ifdef __x86_64__
+#if defined(__x86_64__) && defined(__linux__)
 TEST(Machine, IsLikeTheCpuThatTheSystemNames) {
     std::ifstream file("/proc/cpuinfo");
-    if (!file) {
-        GTEST_SKIP() << "the system has no /proc/cpuinfo";
-    }
+    ASSERT_TRUE(file);
     const std::string text((std::istreambuf_iterator<char>(file)), {});
     const bool is_zen =
         text.find("AuthenticAMD") != std::string::npos || text.find("HygonGenuine") != std::string::npos;
