@@ -97,6 +97,11 @@ FetchInto fetch_into(const Machine &machine) {
     return machine.core == Core::zen_5 ? FetchInto::l1 : FetchInto::l2;
 }
 
+// On Zen 4 lines of y in the caches are not worth being asked for: the requests cost up to a tenth.
+bool asks_for_y(const Machine &machine) {
+    return machine.core != Core::zen_4;
+}
+
 std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns) {
     return columns <= 32 ? 8 : 4;
 }
@@ -110,54 +115,89 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
     return columns * l1d / (32U << 10);
 }
 
-} // namespace
+// Up to how many columns rows go in which groups. Where they end was measured on each CPU (docs/performance.md).
+struct GroupingLimits {
+    std::size_t interleaved_eights;
+    std::size_t overlapped_eights;
+    std::size_t overlapped_fours;
+    std::size_t overlapped_pairs;
+    std::size_t overlapped_rows; // none has more than a block
+    Grouping longer;
+};
 
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
 // fill it. Three groups of rows under way, their y, gamma and beta have to stay in L1: of single rows 24 bytes a
-// column. Measured on Emerald Rapids and Zen 5 (docs/performance.md). For Zen 4 the groups are those that an earlier
-// order of steps was best with, without fours, and where they end is not measured. Rows that do not fill lines gain
-// less by company: more of their loads and stores straddle two lines.
-Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
-    const bool one_block = columns <= statistics_block;
-    if (machine.core == Core::zen_5) {
-        return columns <= 192                                      ? Grouping::overlapped_eights
-               : rows_fill_lines && columns <= 320                 ? Grouping::overlapped_fours
-               : columns <= 640                                    ? Grouping::overlapped_pairs
-               : one_block && columns <= scaled(1366, machine.l1d) ? Grouping::overlapped_rows
-                                                                   : Grouping::pairs;
+// column. Rows that do not fill lines gain less by company: more of their loads and stores straddle two lines.
+GroupingLimits limits_in_cache(bool rows_fill_lines, const Machine &machine) {
+    switch (machine.core) {
+    case Core::zen_4:
+        return {.interleaved_eights = 96,
+                .overlapped_eights = 128,
+                .overlapped_fours = rows_fill_lines ? 336U : 240U,
+                .overlapped_pairs = rows_fill_lines ? 704U : 464U,
+                .overlapped_rows = 1280,
+                .longer = Grouping::pairs};
+    case Core::zen_5:
+        return {.interleaved_eights = 0,
+                .overlapped_eights = 192,
+                .overlapped_fours = rows_fill_lines ? 320U : 192U,
+                .overlapped_pairs = 640,
+                .overlapped_rows = 2048,
+                .longer = Grouping::pairs};
+    case Core::emerald_rapids:
+        break;
     }
-    const bool gains_more = rows_fill_lines && machine.core == Core::emerald_rapids;
-    return columns <= 128                                         ? Grouping::interleaved_eights
-           : columns <= (machine.core == Core::zen_4 ? 256 : 192) ? Grouping::overlapped_eights
-           : gains_more && columns <= 384                         ? Grouping::overlapped_fours
-           : columns <= (gains_more ? 768 : 600)                  ? Grouping::overlapped_pairs
-           : one_block && columns <= scaled(1280, machine.l1d)    ? Grouping::overlapped_rows
-                                                                  : Grouping::pairs;
+    return {.interleaved_eights = 128,
+            .overlapped_eights = 192,
+            .overlapped_fours = rows_fill_lines ? 384U : 192U,
+            .overlapped_pairs = rows_fill_lines ? 768U : 600U,
+            .overlapped_rows = scaled(1280, machine.l1d),
+            .longer = Grouping::pairs};
 }
 
 // On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
 // behind the streaming stores. Of rows too long for that fewer are under way: of those that stay in L1 one, and of
-// longer ones two, which share at least gamma and beta, until a pair of them is too much for L2. On Zen 5 those
-// longer ones go singly, too. On Emerald Rapids what is best in cache is best here, too.
+// longer ones two, which share at least gamma and beta, until a pair of them is too much for L2. On Zen 5 those longer
+// ones go singly, too. On Emerald Rapids what is best in cache is best here, too.
+GroupingLimits limits_in_memory(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
+    switch (machine.core) {
+    case Core::zen_4:
+        return {.interleaved_eights = 0,
+                .overlapped_eights = rows_fill_lines ? 112U : 144U,
+                .overlapped_fours = rows_fill_lines ? 208U : 144U,
+                .overlapped_pairs = rows_fill_lines ? 288U : 704U,
+                .overlapped_rows = 1024,
+                .longer = columns <= 2560 || columns > 32768 ? Grouping::rows : Grouping::pairs};
+    case Core::zen_5:
+        return {.interleaved_eights = 0,
+                .overlapped_eights = 160,
+                .overlapped_fours = 256,
+                .overlapped_pairs = 640,
+                .overlapped_rows = 900,
+                .longer = Grouping::rows};
+    case Core::emerald_rapids:
+        break;
+    }
+    return limits_in_cache(rows_fill_lines, machine);
+}
+
+Grouping grouping_within(const GroupingLimits &limits, std::size_t columns) {
+    return columns <= limits.interleaved_eights                            ? Grouping::interleaved_eights
+           : columns <= limits.overlapped_eights                           ? Grouping::overlapped_eights
+           : columns <= limits.overlapped_fours                            ? Grouping::overlapped_fours
+           : columns <= limits.overlapped_pairs                            ? Grouping::overlapped_pairs
+           : columns <= std::min(limits.overlapped_rows, statistics_block) ? Grouping::overlapped_rows
+                                                                           : limits.longer;
+}
+
+} // namespace
+
+Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
+    return grouping_within(limits_in_cache(rows_fill_lines, machine), columns);
+}
+
 Grouping grouping_in_memory(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
-    const bool one_block = columns <= statistics_block;
-    if (machine.core == Core::emerald_rapids) {
-        return grouping_in_cache(columns, rows_fill_lines, machine);
-    }
-    if (machine.core == Core::zen_5) {
-        return columns <= 160                                     ? Grouping::overlapped_eights
-               : columns <= 256                                   ? Grouping::overlapped_fours
-               : columns <= 640                                   ? Grouping::overlapped_pairs
-               : one_block && columns <= scaled(600, machine.l1d) ? Grouping::overlapped_rows
-                                                                  : Grouping::rows;
-    }
-    if (one_block && columns <= scaled(1024, machine.l1d)) {
-        return columns <= scaled(64, machine.l1d)    ? Grouping::interleaved_eights
-               : columns <= scaled(128, machine.l1d) ? Grouping::overlapped_eights
-               : columns <= scaled(288, machine.l1d) ? Grouping::overlapped_pairs
-                                                     : Grouping::overlapped_rows;
-    }
-    return columns <= scaled(2560, machine.l1d) || columns > 32768 ? Grouping::rows : Grouping::pairs;
+    return grouping_within(limits_in_memory(columns, rows_fill_lines, machine), columns);
 }
 
 // Zen 4 has buffers for 24 lines under way to L1, which loads fill and streaming stores wait for; Zen 5 gains by
@@ -169,12 +209,12 @@ std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const 
         return any_number_of_lines;
     }
     if (machine.core == Core::zen_5) {
-        return traffic == Traffic::packed || columns <= scaled(1400, machine.l1d) ? any_number_of_lines : 12;
+        return traffic == Traffic::packed || columns <= 2100 ? any_number_of_lines : 12;
     }
-    if (columns <= scaled(traffic == Traffic::packed ? 2560 : 1600, machine.l1d)) {
+    if (columns <= (traffic == Traffic::packed ? 1600 : 544)) {
         return any_number_of_lines;
     }
-    return columns <= scaled(2560, machine.l1d) ? 12 : 8;
+    return columns > 2560 ? 8 : columns > 2048 && traffic == Traffic::streamed ? 12 : 16;
 }
 
 // So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
@@ -234,12 +274,17 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
                                .store = args.store};
     const Traffic traffic = choose_traffic(transfer, machine, least_packed_columns(machine));
     const bool fills_lines = rows_fill_lines(transfer);
-    const Grouping grouping = traffic != Traffic::cached ? grouping_in_memory(args.columns, fills_lines, machine)
+    const Grouping grouping = args.rows == 1               ? Grouping::rows // without a look for groups first
+                              : traffic != Traffic::cached ? grouping_in_memory(args.columns, fills_lines, machine)
                               : lies_in_memory(transfer, machine)
                                   ? grouping_of_short_rows_in_memory(args.columns)
                                   : grouping_in_cache(args.columns, fills_lines, machine);
-    return {divide(args.rows, args.columns, 1, 1, args.threads), grouping, traffic,
-            lines_at_once_in_memory(args.columns, traffic, machine), fetch_into(machine)};
+    return {divide(args.rows, args.columns, 1, 1, args.threads),
+            grouping,
+            traffic,
+            lines_at_once_in_memory(args.columns, traffic, machine),
+            fetch_into(machine),
+            asks_for_y(machine)};
 }
 
 namespace {

@@ -23,6 +23,7 @@ struct ExecutionPlan {
     Traffic traffic;
     std::size_t lines_at_once = any_number_of_lines;
     FetchInto fetch_into = FetchInto::l2;
+    bool asks_for_y = false;
 };
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machine &machine);

@@ -125,7 +125,8 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
                                                    .grouping = grouping,
                                                    .traffic = traffic,
                                                    .lines_at_once = rows % 2 == 0 ? 5 : any_number_of_lines,
-                                                   .fetch_into = rows < 8 ? FetchInto::l1 : FetchInto::l2});
+                                                   .fetch_into = rows < 8 ? FetchInto::l1 : FetchInto::l2,
+                                                   .asks_for_y = rows % 3 == 0});
                     }
                 }
             }
@@ -221,17 +222,65 @@ ExecutionPlan plan(Shape shape, int threads = 1, int store = SIMDNORM_STORE_AUTO
     return simdnorm::plan_layer_norm(args, machine);
 }
 
-TEST(Plan, GroupsShortRowsInCache) {
-    EXPECT_EQ(plan({8, 1}).grouping, Grouping::interleaved_eights);
-    EXPECT_EQ(plan({8, 128}).grouping, Grouping::interleaved_eights);
-    EXPECT_EQ(plan({8, 129}).grouping, Grouping::overlapped_eights);
-    EXPECT_EQ(plan({8, 256}).grouping, Grouping::overlapped_eights);
-    EXPECT_EQ(plan({8, 257}).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 600}).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 601}).grouping, Grouping::overlapped_rows);
-    EXPECT_EQ(plan({8, 1280}).grouping, Grouping::overlapped_rows);
-    EXPECT_EQ(plan({8, 1281}).grouping, Grouping::pairs);
-    EXPECT_EQ(plan({1, 1000000}).grouping, Grouping::pairs);
+TEST(Plan, GroupsRowsOnZen4) {
+    const auto in_cache = [](std::size_t columns, bool rows_fill_lines) {
+        return simdnorm::grouping_in_cache(columns, rows_fill_lines, zen_4);
+    };
+    EXPECT_EQ(in_cache(1, false), Grouping::interleaved_eights);
+    EXPECT_EQ(in_cache(96, true), Grouping::interleaved_eights);
+    EXPECT_EQ(in_cache(97, false), Grouping::overlapped_eights);
+    EXPECT_EQ(in_cache(128, true), Grouping::overlapped_eights);
+    EXPECT_EQ(in_cache(129, false), Grouping::overlapped_fours);
+    EXPECT_EQ(in_cache(336, true), Grouping::overlapped_fours);
+    EXPECT_EQ(in_cache(352, true), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_cache(704, true), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_cache(720, true), Grouping::overlapped_rows);
+    EXPECT_EQ(in_cache(240, false), Grouping::overlapped_fours);
+    EXPECT_EQ(in_cache(241, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_cache(464, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_cache(465, false), Grouping::overlapped_rows);
+    EXPECT_EQ(in_cache(1280, true), Grouping::overlapped_rows);
+    EXPECT_EQ(in_cache(1281, false), Grouping::pairs);
+    EXPECT_EQ(in_cache(1000000, true), Grouping::pairs);
+    const auto in_memory = [](std::size_t columns, bool rows_fill_lines) {
+        return simdnorm::grouping_in_memory(columns, rows_fill_lines, zen_4);
+    };
+    EXPECT_EQ(in_memory(112, true), Grouping::overlapped_eights);
+    EXPECT_EQ(in_memory(128, true), Grouping::overlapped_fours);
+    EXPECT_EQ(in_memory(208, true), Grouping::overlapped_fours);
+    EXPECT_EQ(in_memory(224, true), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_memory(288, true), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_memory(304, true), Grouping::overlapped_rows);
+    EXPECT_EQ(in_memory(144, false), Grouping::overlapped_eights);
+    EXPECT_EQ(in_memory(145, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_memory(704, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_memory(705, false), Grouping::overlapped_rows);
+    EXPECT_EQ(in_memory(1024, true), Grouping::overlapped_rows);
+    EXPECT_EQ(in_memory(1025, false), Grouping::rows);
+    EXPECT_EQ(in_memory(2560, true), Grouping::rows);
+    EXPECT_EQ(in_memory(2561, false), Grouping::pairs);
+    EXPECT_EQ(in_memory(32768, true), Grouping::pairs);
+    EXPECT_EQ(in_memory(32769, false), Grouping::rows);
+}
+
+TEST(Plan, GroupsByWhereRowsLieAndWhatTheyFill) {
+    EXPECT_EQ(plan({8, 320}).grouping, simdnorm::grouping_in_cache(320, true, zen_4));
+    EXPECT_EQ(plan({8, 320}, 1, SIMDNORM_STORE_AUTO, 1).grouping, simdnorm::grouping_in_cache(320, false, zen_4));
+    EXPECT_EQ(plan(in_memory(256)).grouping, simdnorm::grouping_in_memory(256, true, zen_4));
+    EXPECT_EQ(plan(in_memory(256), 1, SIMDNORM_STORE_AUTO, 1).grouping,
+              simdnorm::grouping_in_memory(256, false, zen_4));
+    EXPECT_EQ(plan(in_memory(47)).grouping, Grouping::overlapped_eights);
+    EXPECT_EQ(plan(in_memory(49)).grouping, Grouping::overlapped_pairs);
+    for (const std::size_t columns : Sizes{1, 64, 512, 1000000}) {
+        EXPECT_EQ(plan({1, columns}).grouping, Grouping::rows);
+        EXPECT_NE(plan({2, columns}).grouping, Grouping::rows);
+    }
+}
+
+TEST(Plan, AsksForYExceptOnZen4) {
+    EXPECT_FALSE(plan({8, 64}).asks_for_y);
+    EXPECT_TRUE(plan({8, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, zen_5).asks_for_y);
+    EXPECT_TRUE(plan({8, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).asks_for_y);
 }
 
 TEST(Plan, GroupsRowsInCacheByWhatFillsLines) {
@@ -257,7 +306,12 @@ TEST(Plan, GroupsRowsInCacheByWhatFillsLines) {
     };
     EXPECT_EQ(planned(0), Grouping::overlapped_fours);
     EXPECT_EQ(planned(1), Grouping::overlapped_pairs);
-    EXPECT_EQ(plan({8, 320}).grouping, Grouping::overlapped_pairs); // fours are not measured on Zen 4
+    const auto on_half_of_that_l1 = [](std::size_t columns) {
+        return simdnorm::grouping_in_cache(columns, true, with_l1(emerald_rapids, 24U << 10));
+    };
+    EXPECT_EQ(on_half_of_that_l1(768), Grouping::overlapped_pairs);
+    EXPECT_EQ(on_half_of_that_l1(960), Grouping::overlapped_rows);
+    EXPECT_EQ(on_half_of_that_l1(976), Grouping::pairs);
 }
 
 TEST(Plan, GroupsRowsOnZen5) {
@@ -271,8 +325,8 @@ TEST(Plan, GroupsRowsOnZen5) {
     EXPECT_EQ(in_cache(193, false), Grouping::overlapped_pairs);
     EXPECT_EQ(in_cache(640, false), Grouping::overlapped_pairs);
     EXPECT_EQ(in_cache(641, false), Grouping::overlapped_rows);
-    EXPECT_EQ(in_cache(2049, false), Grouping::overlapped_rows);
-    EXPECT_EQ(in_cache(2050, false), Grouping::pairs);
+    EXPECT_EQ(in_cache(2048, false), Grouping::overlapped_rows);
+    EXPECT_EQ(in_cache(2049, false), Grouping::pairs);
     const auto plan_of = [](std::size_t columns) {
         return plan(in_memory(columns), 1, SIMDNORM_STORE_AUTO, 0, false, zen_5);
     };
@@ -311,54 +365,35 @@ TEST(Machine, IsLikeTheCpuThatTheSystemNames) {
 }
 #endif
 
-TEST(Plan, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
-    for (const std::size_t scale : Sizes{1, 2, 3}) {
-        const auto lines = [&](std::size_t columns, Traffic traffic) {
-            return simdnorm::lines_at_once_in_memory(columns, traffic, with_l1(zen_4, scale * (32U << 10)));
-        };
-        EXPECT_EQ(lines(1600 * scale, Traffic::streamed), any_number_of_lines);
-        EXPECT_EQ(lines(1600 * scale + 1, Traffic::streamed), 12U);
-        EXPECT_EQ(lines(2560 * scale, Traffic::streamed), 12U);
-        EXPECT_EQ(lines(2560 * scale + 1, Traffic::streamed), 8U);
-        EXPECT_EQ(lines(2560 * scale, Traffic::packed), any_number_of_lines);
-        EXPECT_EQ(lines(2560 * scale + 1, Traffic::packed), 8U);
-        EXPECT_EQ(lines(65536, Traffic::streamed), 8U);
-        EXPECT_EQ(lines(65537, Traffic::streamed), any_number_of_lines);
-        EXPECT_EQ(lines(65536, Traffic::fetched), any_number_of_lines);
-        EXPECT_EQ(lines(65536, Traffic::cached), any_number_of_lines);
-    }
+TEST(Plan, LimitsLinesAtOnceOnZen4) {
+    const auto lines = [](std::size_t columns, Traffic traffic) {
+        return simdnorm::lines_at_once_in_memory(columns, traffic, zen_4);
+    };
+    EXPECT_EQ(lines(544, Traffic::streamed), any_number_of_lines);
+    EXPECT_EQ(lines(560, Traffic::streamed), 16U);
+    EXPECT_EQ(lines(2048, Traffic::streamed), 16U);
+    EXPECT_EQ(lines(2064, Traffic::streamed), 12U);
+    EXPECT_EQ(lines(2560, Traffic::streamed), 12U);
+    EXPECT_EQ(lines(2576, Traffic::streamed), 8U);
+    EXPECT_EQ(lines(1600, Traffic::packed), any_number_of_lines);
+    EXPECT_EQ(lines(1601, Traffic::packed), 16U);
+    EXPECT_EQ(lines(2560, Traffic::packed), 16U);
+    EXPECT_EQ(lines(2561, Traffic::packed), 8U);
+    EXPECT_EQ(lines(65536, Traffic::streamed), 8U);
+    EXPECT_EQ(lines(65537, Traffic::streamed), any_number_of_lines);
+    EXPECT_EQ(lines(65536, Traffic::fetched), any_number_of_lines);
+    EXPECT_EQ(lines(65536, Traffic::cached), any_number_of_lines);
     EXPECT_EQ(plan(in_memory(8192)).lines_at_once, 8U);
     EXPECT_EQ(plan(in_memory(8192), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).lines_at_once,
               any_number_of_lines);
 }
 
-TEST(Plan, GroupsRowsInMemoryByWhatL1Holds) {
-    for (const std::size_t scale : Sizes{1, 2, 3}) {
-        const auto grouping = [&](std::size_t columns) {
-            return simdnorm::grouping_in_memory(columns, columns % 2 == 0, with_l1(zen_4, scale * (32U << 10)));
-        };
-        EXPECT_EQ(grouping(64 * scale), Grouping::interleaved_eights);
-        EXPECT_EQ(grouping(64 * scale + 1), Grouping::overlapped_eights);
-        EXPECT_EQ(grouping(128 * scale), Grouping::overlapped_eights);
-        EXPECT_EQ(grouping(128 * scale + 1), Grouping::overlapped_pairs);
-        EXPECT_EQ(grouping(288 * scale), Grouping::overlapped_pairs);
-        EXPECT_EQ(grouping(288 * scale + 1), Grouping::overlapped_rows);
-        EXPECT_EQ(grouping(1024 * scale), Grouping::overlapped_rows);
-        EXPECT_EQ(grouping(1024 * scale + 1), Grouping::rows);
-        EXPECT_EQ(grouping(2560 * scale), Grouping::rows);
-        EXPECT_EQ(grouping(2560 * scale + 1), Grouping::pairs);
-        EXPECT_EQ(grouping(32768), Grouping::pairs);
-        EXPECT_EQ(grouping(32769), Grouping::rows);
-    }
+TEST(Plan, GroupsRowsInMemoryAsInCacheOnEmeraldRapids) {
     for (const std::size_t columns : Sizes{64, 128, 256, 257, 601, 784, 1024, 50257}) {
         const bool fills_lines = columns % simdnorm::cache_line_floats == 0;
         EXPECT_EQ(plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping,
                   simdnorm::grouping_in_cache(columns, fills_lines, emerald_rapids));
     }
-    EXPECT_EQ(plan(in_memory(47)).grouping, Grouping::overlapped_eights);
-    EXPECT_EQ(plan(in_memory(49)).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan(in_memory(64)).grouping, Grouping::interleaved_eights);
-    EXPECT_EQ(plan(in_memory(5000)).grouping, Grouping::pairs);
 }
 
 TEST(Plan, OverlapsOnlyRowsOfOneBlockHoweverLargeL1Is) {

@@ -53,6 +53,7 @@ struct LayerNormRows {
     Traffic traffic;
     std::size_t lines_at_once; // of y past the caches, before the loads for them are waited for
     FetchInto fetch_into;
+    bool asks_for_y; // line by line, before it is written by ordinary stores
 };
 
 // Statistics are taken block by block of so many columns: a block lies in L1, so that the rare second look at it costs

@@ -58,6 +58,7 @@ template <std::size_t rows>
     segment.ahead = ahead;
     segment.lines_at_once = range.lines_at_once;
     segment.fetch_into = range.fetch_into;
+    segment.asks_for_y = range.asks_for_y;
     return segment;
 }
 

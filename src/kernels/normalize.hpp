@@ -127,6 +127,7 @@ struct Segment {
     std::size_t ahead;
     std::size_t lines_at_once;
     FetchInto fetch_into;
+    bool asks_for_y;
 };
 
 template <class V, std::size_t rows>
@@ -200,7 +201,9 @@ struct Normalizer {
                 V::prefetch(s.x[r] + j + s.ahead, s.fetch_into);
             }
             if constexpr (!passes_caches(traffic)) {
-                V::prefetch_output(s.y[r] + j + output_lead);
+                if (s.asks_for_y) {
+                    V::prefetch_output(s.y[r] + j + output_lead);
+                }
             }
         }
     }
