@@ -102,8 +102,8 @@ bool asks_for_y(const Machine &machine) {
     return machine.core != Core::zen_4;
 }
 
-std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns) {
-    return columns <= 32 ? 8 : 4;
+std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns, const Machine &machine) {
+    return columns <= (machine.core == Core::zen_4 ? 48 : 32) ? 8 : 4;
 }
 
 // A row of so many columns, with gamma and beta, stays in an L2 of 1 MiB, for which alone this was measured.
@@ -218,15 +218,18 @@ std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const 
 }
 
 // So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
-// sums over rows, as many as stay in L2 with those asked for ahead. Measured on Zen 4; on Emerald Rapids, whose L1 is
-// half as large again, and on Zen 5 the same but of short rows, which take as much time there as memory does; and on
-// Zen 5 rows of several blocks go singly.
+// sums over rows, as many as stay in L2 with those asked for ahead. On Zen 5 rows of several blocks go singly.
 std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine) {
     if (machine.core == Core::zen_5 && columns > statistics_block) {
         return 1;
     }
-    const std::size_t of_short_rows = machine.core != Core::zen_4 && columns <= 96 ? 8 : 4;
-    return columns <= 192 ? of_short_rows : columns <= 640 ? 2 : columns < 2048 ? 1 : columns <= 8192 ? 4 : 2;
+    const std::size_t most_by_eights = machine.core == Core::zen_4 ? 112 : 96;
+    return columns <= most_by_eights ? 8
+           : columns <= 192          ? 4
+           : columns <= 640          ? 2
+           : columns < 2048          ? 1
+           : columns <= 8192         ? 4
+                                     : 2;
 }
 
 // As lines_at_once_in_memory, but a line of dx takes five: of x, dy, gamma and both sums over rows.
@@ -325,7 +328,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
     const Traffic traffic = choose_traffic(transfer, machine, least_packed_gradients(machine));
     const std::size_t rows_of_group = traffic != Traffic::cached ? gradient_rows_in_memory(args.columns, machine)
                                       : lies_in_memory(transfer, machine)
-                                          ? gradient_rows_of_short_rows_in_memory(args.columns)
+                                          ? gradient_rows_of_short_rows_in_memory(args.columns, machine)
                                           : gradient_rows_in_cache(args.columns, machine);
     const Division division = divide(args.rows, args.columns, rows_of_leaf, rows_of_group, args.threads);
     return {rows_of_leaf,

@@ -223,6 +223,9 @@ TEST(BackwardPlanning, GroupsRowsInCache) {
 
 TEST(BackwardPlanning, GroupsRowsInMemory) {
     const auto rows = [](std::size_t columns) { return plan(in_memory(columns)).rows_of_group; };
+    EXPECT_EQ(rows(64), 8U);
+    EXPECT_EQ(rows(112), 8U);
+    EXPECT_EQ(rows(113), 4U);
     EXPECT_EQ(rows(192), 4U);
     EXPECT_EQ(rows(193), 2U);
     EXPECT_EQ(rows(640), 2U);
@@ -231,12 +234,14 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     EXPECT_EQ(rows(2048), 4U);
     EXPECT_EQ(rows(8192), 4U);
     EXPECT_EQ(rows(8193), 2U);
-    EXPECT_EQ(plan(in_memory(31)).rows_of_group, 8U); // by ordinary stores
-    EXPECT_EQ(plan(in_memory(33)).rows_of_group, 4U);
+    EXPECT_EQ(plan(in_memory(47)).rows_of_group, 8U); // by ordinary stores
+    EXPECT_EQ(plan(in_memory(49)).rows_of_group, 4U);
     EXPECT_EQ(plan(in_memory(95)).rows_of_group, 4U);
     const auto on_emerald_rapids = [](std::size_t columns) {
         return plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).rows_of_group;
     };
+    EXPECT_EQ(on_emerald_rapids(31), 8U);
+    EXPECT_EQ(on_emerald_rapids(33), 4U);
     EXPECT_EQ(on_emerald_rapids(48), 8U);
     EXPECT_EQ(on_emerald_rapids(96), 8U);
     EXPECT_EQ(on_emerald_rapids(97), 4U);
