@@ -223,13 +223,13 @@ std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine)
     if (machine.core == Core::zen_5 && columns > statistics_block) {
         return 1;
     }
-    const std::size_t most_by_eights = machine.core == Core::zen_4 ? 112 : 96;
-    return columns <= most_by_eights ? 8
-           : columns <= 192          ? 4
-           : columns <= 640          ? 2
-           : columns < 2048          ? 1
-           : columns <= 8192         ? 4
-                                     : 2;
+    const bool is_zen_4 = machine.core == Core::zen_4;
+    return columns <= (is_zen_4 ? 112 : 96)    ? 8
+           : columns <= 192                    ? 4
+           : columns <= (is_zen_4 ? 480 : 640) ? 2
+           : columns < 2048                    ? 1
+           : columns <= 8192                   ? 4
+                                               : 2;
 }
 
 // As lines_at_once_in_memory, but a line of dx takes five: of x, dy, gamma and both sums over rows.

@@ -228,8 +228,8 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     EXPECT_EQ(rows(113), 4U);
     EXPECT_EQ(rows(192), 4U);
     EXPECT_EQ(rows(193), 2U);
-    EXPECT_EQ(rows(640), 2U);
-    EXPECT_EQ(rows(641), 1U);
+    EXPECT_EQ(rows(480), 2U);
+    EXPECT_EQ(rows(481), 1U);
     EXPECT_EQ(rows(2047), 1U);
     EXPECT_EQ(rows(2048), 4U);
     EXPECT_EQ(rows(8192), 4U);
@@ -247,6 +247,8 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     EXPECT_EQ(on_emerald_rapids(97), 4U);
     EXPECT_EQ(on_emerald_rapids(192), 4U);
     EXPECT_EQ(on_emerald_rapids(193), 2U);
+    EXPECT_EQ(on_emerald_rapids(640), 2U);
+    EXPECT_EQ(on_emerald_rapids(641), 1U);
     EXPECT_EQ(plan(in_memory(64)).prefetch_lead, 2048U);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).prefetch_lead, 256U);
 }
