@@ -136,7 +136,7 @@ GroupingLimits limits_in_cache(bool rows_fill_lines, const Machine &machine) {
                 .overlapped_fours = rows_fill_lines ? 336U : 240U,
                 .overlapped_pairs = rows_fill_lines ? 704U : 464U,
                 .overlapped_rows = 1280,
-                .longer = Grouping::pairs};
+                .longer = Grouping::fours};
     case Core::zen_5:
         return {.interleaved_eights = 0,
                 .overlapped_eights = 192,
@@ -157,7 +157,7 @@ GroupingLimits limits_in_cache(bool rows_fill_lines, const Machine &machine) {
 
 // On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
 // behind the streaming stores. Of rows too long for that fewer are under way: of those that stay in L1 one, and of
-// longer ones two, which share at least gamma and beta, until a pair of them is too much for L2. On Zen 5 those longer
+// longer ones four, which share at least gamma and beta, until four of them are too much for L2. On Zen 5 those longer
 // ones go singly, too. On Emerald Rapids what is best in cache is best here, too.
 GroupingLimits limits_in_memory(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
     switch (machine.core) {
@@ -167,7 +167,8 @@ GroupingLimits limits_in_memory(std::size_t columns, bool rows_fill_lines, const
                 .overlapped_fours = rows_fill_lines ? 208U : 144U,
                 .overlapped_pairs = rows_fill_lines ? 288U : 704U,
                 .overlapped_rows = 1024,
-                .longer = columns <= 2560 || columns > 32768 ? Grouping::rows : Grouping::pairs};
+                .longer =
+                    columns <= (rows_fill_lines ? 2816 : 4096) || columns > 32768 ? Grouping::rows : Grouping::fours};
     case Core::zen_5:
         return {.interleaved_eights = 0,
                 .overlapped_eights = 160,

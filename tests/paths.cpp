@@ -47,11 +47,12 @@ constexpr Grouping all_groupings[] = {Grouping::interleaved_eights,
                                       Grouping::overlapped_fours,
                                       Grouping::overlapped_pairs,
                                       Grouping::overlapped_rows,
+                                      Grouping::fours,
                                       Grouping::pairs,
                                       Grouping::rows};
 
 bool is_overlapped(Grouping grouping) {
-    return grouping != Grouping::pairs && grouping != Grouping::rows;
+    return grouping != Grouping::fours && grouping != Grouping::pairs && grouping != Grouping::rows;
 }
 
 bool is_possible(Grouping grouping, std::size_t columns) {
@@ -240,8 +241,8 @@ TEST(Plan, GroupsRowsOnZen4) {
     EXPECT_EQ(in_cache(464, false), Grouping::overlapped_pairs);
     EXPECT_EQ(in_cache(465, false), Grouping::overlapped_rows);
     EXPECT_EQ(in_cache(1280, true), Grouping::overlapped_rows);
-    EXPECT_EQ(in_cache(1281, false), Grouping::pairs);
-    EXPECT_EQ(in_cache(1000000, true), Grouping::pairs);
+    EXPECT_EQ(in_cache(1281, false), Grouping::fours);
+    EXPECT_EQ(in_cache(1000000, true), Grouping::fours);
     const auto in_memory = [](std::size_t columns, bool rows_fill_lines) {
         return simdnorm::grouping_in_memory(columns, rows_fill_lines, zen_4);
     };
@@ -257,9 +258,11 @@ TEST(Plan, GroupsRowsOnZen4) {
     EXPECT_EQ(in_memory(705, false), Grouping::overlapped_rows);
     EXPECT_EQ(in_memory(1024, true), Grouping::overlapped_rows);
     EXPECT_EQ(in_memory(1025, false), Grouping::rows);
-    EXPECT_EQ(in_memory(2560, true), Grouping::rows);
-    EXPECT_EQ(in_memory(2561, false), Grouping::pairs);
-    EXPECT_EQ(in_memory(32768, true), Grouping::pairs);
+    EXPECT_EQ(in_memory(2816, true), Grouping::rows);
+    EXPECT_EQ(in_memory(2832, true), Grouping::fours);
+    EXPECT_EQ(in_memory(4096, false), Grouping::rows);
+    EXPECT_EQ(in_memory(4097, false), Grouping::fours);
+    EXPECT_EQ(in_memory(32768, true), Grouping::fours);
     EXPECT_EQ(in_memory(32769, false), Grouping::rows);
 }
 

@@ -18,6 +18,7 @@ enum class Grouping {
     overlapped_fours,
     overlapped_pairs,
     overlapped_rows,
+    fours,
     pairs,
     rows
 };

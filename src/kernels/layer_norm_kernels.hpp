@@ -202,7 +202,7 @@ void layer_norm_groups(const LayerNormRows &all) {
         normalize_group(range, Group<rows>{row, statistics, more ? ahead * range.x_stride : 0}, output);
     }
     if constexpr (rows > 1) {
-        layer_norm_groups<V, traffic, 1>(rest_of(range, row));
+        layer_norm_groups<V, traffic, rows / 2>(rest_of(range, row));
     }
 }
 
@@ -373,6 +373,8 @@ void layer_norm_grouped(const LayerNormRows &range) {
             return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 2>, 2>(range);
         case Grouping::overlapped_rows:
             return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 1>, 1>(range);
+        case Grouping::fours:
+            return layer_norm_groups<V, traffic, 4>(range);
         case Grouping::pairs:
             return layer_norm_groups<V, traffic, 2>(range);
         case Grouping::rows:
