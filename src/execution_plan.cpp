@@ -97,7 +97,7 @@ FetchInto fetch_into(const Machine &machine) {
     return machine.core == Core::zen_5 ? FetchInto::l1 : FetchInto::l2;
 }
 
-// On Zen 4 lines of y in the caches are not worth being asked for: the requests cost up to a tenth.
+// Before ordinary stores. On Zen 4 lines of y in the caches are not worth it: the requests cost up to a tenth.
 bool asks_for_y(const Machine &machine) {
     return machine.core != Core::zen_4;
 }
@@ -115,19 +115,24 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
     return columns * l1d / (32U << 10);
 }
 
-// Up to how many columns rows go in which groups. Where they end was measured on each CPU (docs/performance.md).
+// Up to how many columns rows go in which groups, one kind after the other; a kind whose limit is not above that of the
+// one before is not used. Longer rows go singly. Where groups end was measured on each CPU (docs/performance.md).
 struct GroupingLimits {
-    std::size_t interleaved_eights;
-    std::size_t overlapped_eights;
-    std::size_t overlapped_fours;
-    std::size_t overlapped_pairs;
-    std::size_t overlapped_rows; // none has more than a block
-    Grouping longer;
+    std::size_t interleaved_eights = 0;
+    std::size_t overlapped_eights = 0;
+    std::size_t overlapped_fours = 0;
+    std::size_t overlapped_pairs = 0;
+    std::size_t overlapped_rows = 0;
+    std::size_t rows = 0;
+    std::size_t fours = 0;
+    std::size_t pairs = 0;
 };
+constexpr std::size_t any_columns = SIZE_MAX;
 
 // The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
 // fill it. Three groups of rows under way, their y, gamma and beta have to stay in L1: of single rows 24 bytes a
-// column. Rows that do not fill lines gain less by company: more of their loads and stores straddle two lines.
+// column. Rows that do not fill lines gain less by company: more of their loads and stores straddle two lines. Long
+// rows share at least what is loaded of gamma and beta.
 GroupingLimits limits_in_cache(bool rows_fill_lines, const Machine &machine) {
     switch (machine.core) {
     case Core::zen_4:
@@ -136,46 +141,44 @@ GroupingLimits limits_in_cache(bool rows_fill_lines, const Machine &machine) {
                 .overlapped_fours = rows_fill_lines ? 336U : 240U,
                 .overlapped_pairs = rows_fill_lines ? 704U : 464U,
                 .overlapped_rows = 1280,
-                .longer = Grouping::fours};
+                .fours = any_columns};
     case Core::zen_5:
-        return {.interleaved_eights = 0,
-                .overlapped_eights = 192,
-                .overlapped_fours = rows_fill_lines ? 320U : 192U,
+        return {.overlapped_eights = 192,
+                .overlapped_fours = rows_fill_lines ? 320U : 0U,
                 .overlapped_pairs = 640,
                 .overlapped_rows = 2048,
-                .longer = Grouping::pairs};
+                .pairs = any_columns};
     case Core::emerald_rapids:
         break;
     }
     return {.interleaved_eights = 128,
             .overlapped_eights = 192,
-            .overlapped_fours = rows_fill_lines ? 384U : 192U,
+            .overlapped_fours = rows_fill_lines ? 384U : 0U,
             .overlapped_pairs = rows_fill_lines ? 768U : 600U,
             .overlapped_rows = scaled(1280, machine.l1d),
-            .longer = Grouping::pairs};
+            .pairs = any_columns};
 }
 
 // On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
-// behind the streaming stores. Of rows too long for that fewer are under way: of those that stay in L1 one, and of
-// longer ones four, which share at least gamma and beta, until four of them are too much for L2. On Zen 5 those longer
-// ones go singly, too. On Emerald Rapids what is best in cache is best here, too.
-GroupingLimits limits_in_memory(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
+// behind the streaming stores. Of rows too long for that only one is under way, until four, which share a block of
+// gamma and beta, are better all the same, and these until they are too much for L2. On Zen 5 long rows go singly. On
+// Emerald Rapids what is best in cache is best here, too.
+GroupingLimits limits_in_memory(bool rows_fill_lines, const Machine &machine) {
     switch (machine.core) {
     case Core::zen_4:
-        return {.interleaved_eights = 0,
-                .overlapped_eights = rows_fill_lines ? 112U : 144U,
-                .overlapped_fours = rows_fill_lines ? 208U : 144U,
-                .overlapped_pairs = rows_fill_lines ? 288U : 704U,
-                .overlapped_rows = 1024,
-                .longer =
-                    columns <= (rows_fill_lines ? 2816 : 4096) || columns > 32768 ? Grouping::rows : Grouping::fours};
+        return rows_fill_lines ? GroupingLimits{.overlapped_eights = 112,
+                                                .overlapped_fours = 208,
+                                                .overlapped_pairs = 288,
+                                                .overlapped_rows = 1024,
+                                                .rows = 2816,
+                                                .fours = 32768}
+                               : GroupingLimits{.overlapped_eights = 144,
+                                                .overlapped_pairs = 704,
+                                                .overlapped_rows = 1024,
+                                                .rows = 4096,
+                                                .fours = 32768};
     case Core::zen_5:
-        return {.interleaved_eights = 0,
-                .overlapped_eights = 160,
-                .overlapped_fours = 256,
-                .overlapped_pairs = 640,
-                .overlapped_rows = 900,
-                .longer = Grouping::rows};
+        return {.overlapped_eights = 160, .overlapped_fours = 256, .overlapped_pairs = 640, .overlapped_rows = 900};
     case Core::emerald_rapids:
         break;
     }
@@ -183,12 +186,16 @@ GroupingLimits limits_in_memory(std::size_t columns, bool rows_fill_lines, const
 }
 
 Grouping grouping_within(const GroupingLimits &limits, std::size_t columns) {
-    return columns <= limits.interleaved_eights                            ? Grouping::interleaved_eights
-           : columns <= limits.overlapped_eights                           ? Grouping::overlapped_eights
-           : columns <= limits.overlapped_fours                            ? Grouping::overlapped_fours
-           : columns <= limits.overlapped_pairs                            ? Grouping::overlapped_pairs
-           : columns <= std::min(limits.overlapped_rows, statistics_block) ? Grouping::overlapped_rows
-                                                                           : limits.longer;
+    const bool may_overlap = columns <= statistics_block;
+    return may_overlap && columns <= limits.interleaved_eights  ? Grouping::interleaved_eights
+           : may_overlap && columns <= limits.overlapped_eights ? Grouping::overlapped_eights
+           : may_overlap && columns <= limits.overlapped_fours  ? Grouping::overlapped_fours
+           : may_overlap && columns <= limits.overlapped_pairs  ? Grouping::overlapped_pairs
+           : may_overlap && columns <= limits.overlapped_rows   ? Grouping::overlapped_rows
+           : columns <= limits.rows                             ? Grouping::rows
+           : columns <= limits.fours                            ? Grouping::fours
+           : columns <= limits.pairs                            ? Grouping::pairs
+                                                                : Grouping::rows;
 }
 
 } // namespace
@@ -198,13 +205,13 @@ Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Mach
 }
 
 Grouping grouping_in_memory(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
-    return grouping_within(limits_in_memory(columns, rows_fill_lines, machine), columns);
+    return grouping_within(limits_in_memory(rows_fill_lines, machine), columns);
 }
 
 // Zen 4 has buffers for 24 lines under way to L1, which loads fill and streaming stores wait for; Zen 5 gains by
 // waiting, too; Emerald Rapids lost up to a fifth, and gained nothing. A line of y takes three where x, gamma and beta
-// come from L2, fewer where some of them are in L1. Holding back elements that fill no line keeps the CPU from looking
-// as far ahead. What comes from beyond L2 takes too long to be waited for.
+// come from L2, fewer where some of them are in L1; rows of some hundred columns need no limit. Holding back elements
+// that fill no line keeps the CPU from looking as far ahead. What comes from beyond L2 takes too long to be waited for.
 std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine) {
     if (machine.core == Core::emerald_rapids || !passes_caches(traffic) || columns > longest_in_l2) {
         return any_number_of_lines;
@@ -218,8 +225,9 @@ std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const 
     return columns > 2560 ? 8 : columns > 2048 && traffic == Traffic::streamed ? 12 : 16;
 }
 
-// So few that x and dy of those under way stay in L1. Of rows too long for that some share a block of gamma and of the
-// sums over rows, as many as stay in L2 with those asked for ahead. On Zen 5 rows of several blocks go singly.
+// So few that x and dy of those under way stay in L1, and fewer still on Zen 4. Eight of the shortest have one tree for
+// the ends of their sums. Of rows too long for L1 some share a block of gamma and of the sums over rows, as many as
+// stay in L2 with those asked for ahead. On Zen 5 rows of several blocks go singly.
 std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine) {
     if (machine.core == Core::zen_5 && columns > statistics_block) {
         return 1;
@@ -278,7 +286,7 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
                                .store = args.store};
     const Traffic traffic = choose_traffic(transfer, machine, least_packed_columns(machine));
     const bool fills_lines = rows_fill_lines(transfer);
-    const Grouping grouping = args.rows == 1               ? Grouping::rows // without a look for groups first
+    const Grouping grouping = args.rows == 1               ? Grouping::rows // groups would be looked for in vain
                               : traffic != Traffic::cached ? grouping_in_memory(args.columns, fills_lines, machine)
                               : lies_in_memory(transfer, machine)
                                   ? grouping_of_short_rows_in_memory(args.columns)

@@ -259,6 +259,8 @@ TEST(BackwardPlanning, GroupsRowsOnZen5) {
     EXPECT_EQ(plan_of({8, 385}).rows_of_group, 4U);
     EXPECT_EQ(plan_of(in_memory(96)).rows_of_group, 8U);
     EXPECT_EQ(plan_of(in_memory(97)).rows_of_group, 4U);
+    EXPECT_EQ(plan_of(in_memory(33)).rows_of_group, 4U); // by ordinary stores
+    EXPECT_EQ(plan_of(in_memory(640)).rows_of_group, 2U);
     EXPECT_EQ(plan_of(in_memory(641)).rows_of_group, 1U);
     EXPECT_EQ(plan_of(in_memory(4096)).rows_of_group, 4U);
     EXPECT_EQ(plan_of(in_memory(4097)).rows_of_group, 1U);

@@ -26,8 +26,10 @@ inline std::ostream &operator<<(std::ostream &out, Grouping grouping) {
                                      "overlapped fours",
                                      "overlapped pairs",
                                      "overlapped rows",
+                                     "fours",
                                      "pairs",
                                      "rows"};
+    static_assert(std::size(names) == static_cast<std::size_t>(Grouping::rows) + 1);
     return out << names[static_cast<int>(grouping)];
 }
 
@@ -111,7 +113,7 @@ class Paths : public OnInstructionSet {
 TEST_P(Paths, EveryGroupingAndTraffic) {
     for (const std::size_t columns : Sizes{1,   7,   16,  17,   31,   33,   64,   96,   100,  127,  128,  129,  192,
                                            300, 512, 768, 1000, 1024, 1025, 2048, 4095, 4096, 4097, 8200, 12288}) {
-        for (const std::size_t rows : Sizes{1, 2, 3, 7, 8, 17, 41}) {
+        for (const std::size_t rows : Sizes{1, 2, 3, 6, 7, 8, 17, 41}) {
             if (rows * columns > 100000) {
                 continue;
             }
@@ -127,7 +129,7 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
                                                    .traffic = traffic,
                                                    .lines_at_once = rows % 2 == 0 ? 5 : any_number_of_lines,
                                                    .fetch_into = rows < 8 ? FetchInto::l1 : FetchInto::l2,
-                                                   .asks_for_y = rows % 3 == 0});
+                                                   .asks_for_y = rows % 4 < 2});
                     }
                 }
             }
@@ -246,6 +248,7 @@ TEST(Plan, GroupsRowsOnZen4) {
     const auto in_memory = [](std::size_t columns, bool rows_fill_lines) {
         return simdnorm::grouping_in_memory(columns, rows_fill_lines, zen_4);
     };
+    EXPECT_EQ(in_memory(16, true), Grouping::overlapped_eights);
     EXPECT_EQ(in_memory(112, true), Grouping::overlapped_eights);
     EXPECT_EQ(in_memory(128, true), Grouping::overlapped_fours);
     EXPECT_EQ(in_memory(208, true), Grouping::overlapped_fours);
@@ -267,11 +270,10 @@ TEST(Plan, GroupsRowsOnZen4) {
 }
 
 TEST(Plan, GroupsByWhereRowsLieAndWhatTheyFill) {
-    EXPECT_EQ(plan({8, 320}).grouping, simdnorm::grouping_in_cache(320, true, zen_4));
-    EXPECT_EQ(plan({8, 320}, 1, SIMDNORM_STORE_AUTO, 1).grouping, simdnorm::grouping_in_cache(320, false, zen_4));
-    EXPECT_EQ(plan(in_memory(256)).grouping, simdnorm::grouping_in_memory(256, true, zen_4));
-    EXPECT_EQ(plan(in_memory(256), 1, SIMDNORM_STORE_AUTO, 1).grouping,
-              simdnorm::grouping_in_memory(256, false, zen_4));
+    EXPECT_EQ(plan({8, 480}).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan({8, 480}, 1, SIMDNORM_STORE_AUTO, 1).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan(in_memory(480)).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan(in_memory(480), 1, SIMDNORM_STORE_AUTO, 1).grouping, Grouping::overlapped_pairs);
     EXPECT_EQ(plan(in_memory(47)).grouping, Grouping::overlapped_eights);
     EXPECT_EQ(plan(in_memory(49)).grouping, Grouping::overlapped_pairs);
     for (const std::size_t columns : Sizes{1, 64, 512, 1000000}) {
@@ -286,10 +288,12 @@ TEST(Plan, AsksForYExceptOnZen4) {
     EXPECT_TRUE(plan({8, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).asks_for_y);
 }
 
-TEST(Plan, GroupsRowsInCacheByWhatFillsLines) {
+TEST(Plan, GroupsRowsOnEmeraldRapids) {
     const auto grouping = [](std::size_t columns, bool rows_fill_lines) {
         return simdnorm::grouping_in_cache(columns, rows_fill_lines, emerald_rapids);
     };
+    EXPECT_EQ(grouping(128, true), Grouping::interleaved_eights);
+    EXPECT_EQ(grouping(129, false), Grouping::overlapped_eights);
     EXPECT_EQ(grouping(192, true), Grouping::overlapped_eights);
     EXPECT_EQ(grouping(208, true), Grouping::overlapped_fours);
     EXPECT_EQ(grouping(384, true), Grouping::overlapped_fours);
@@ -321,6 +325,7 @@ TEST(Plan, GroupsRowsOnZen5) {
     const auto in_cache = [](std::size_t columns, bool rows_fill_lines) {
         return simdnorm::grouping_in_cache(columns, rows_fill_lines, zen_5);
     };
+    EXPECT_EQ(in_cache(1, false), Grouping::overlapped_eights);
     EXPECT_EQ(in_cache(192, true), Grouping::overlapped_eights);
     EXPECT_EQ(in_cache(208, true), Grouping::overlapped_fours);
     EXPECT_EQ(in_cache(320, true), Grouping::overlapped_fours);

@@ -57,8 +57,8 @@ struct LayerNormRows {
     bool asks_for_y; // line by line, before it is written by ordinary stores
 };
 
-// Statistics are taken block by block of so many columns: a block lies in L1, so that the rare second look at it costs
-// no memory traffic.
+// Statistics are taken block by block of so many columns: a block lies in L1, or those of a group in L2, so that the
+// rare second look at it costs no memory traffic.
 constexpr std::size_t statistics_block = 4096;
 
 namespace {

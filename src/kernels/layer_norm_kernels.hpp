@@ -179,8 +179,9 @@ template <class V, Traffic traffic, std::size_t rows>
     return range;
 }
 
-// How blocks of groups of so many rows are summed. Rows go singly where they are long: in memory no load may have a
-// stride of such a row. What a stride of shorter rows makes the CPU fetch is at hand already and soon needed.
+// How blocks of groups of so many rows are summed. In memory no load of rows that go singly may have a stride of one
+// row. What a stride of shorter rows makes the CPU fetch is at hand already and soon needed; longer ones, in groups,
+// gain nothing by loops.
 template <class V, Traffic traffic, std::size_t rows>
 using BlockOfRows = AnyBlock<V, rows == 1 && traffic != Traffic::cached ? Walk::in_loops : Walk::unrolled>;
 

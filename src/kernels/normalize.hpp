@@ -28,7 +28,7 @@ constexpr Constants<1> ones;
 constexpr Constants<0> zeros;
 
 // Ordinary stores wait for each other, and one that misses L1 for its line. So lines are asked for so many elements
-// before they are written. Measured on Emerald Rapids (docs/performance.md).
+// before they are written, where the plan wants it. Measured on Emerald Rapids (docs/performance.md).
 constexpr std::size_t output_lead = 64;
 
 // Loads that miss L1 and streaming stores share a few buffers. A CPU that looks far ahead fills them with loads, and
@@ -193,7 +193,7 @@ struct Normalizer {
             [&](std::size_t j, typename V::Mask mask) __attribute__((always_inline)) { part(s, j, mask); });
     }
 
-    // Asks for what will be wanted next of x, where it lies in memory, and of the lines of y.
+    // Asks for what will be wanted next of x, where it lies in memory, and of the lines of y, if so planned.
     template <Traffic traffic>
     [[gnu::always_inline]] void prefetch(const Segment<rows> &s, std::size_t j) const {
         for (std::size_t r = 0; r < rows; ++r) {
