@@ -106,8 +106,10 @@ std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns, const Mac
     return columns <= (machine.core == Core::zen_4 ? 48 : 32) ? 8 : 4;
 }
 
-// A row of so many columns, with gamma and beta, stays in an L2 of 1 MiB, for which alone this was measured.
+// A row of so many columns, with gamma and beta, stays in an L2 of 1 MiB, for which alone this was measured; one of x
+// and one of dy, with gamma and both sums over rows.
 constexpr std::size_t longest_in_l2 = 65536;
+constexpr std::size_t longest_gradient_in_l2 = 45056;
 
 // So many columns of an L1 of 32 KiB, for which thresholds were measured first, in this one. Integers alone: a plan
 // must not raise the caller's floating-point flags.
@@ -225,20 +227,45 @@ std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const 
     return columns > 2560 ? 8 : columns > 2048 && traffic == Traffic::streamed ? 12 : 16;
 }
 
+namespace {
+
+// As GroupingLimits: up to how many columns rows of the backward pass go by eights, fours and pairs, and singly, and
+// then once more by fours and pairs. Longer rows go singly.
+struct GradientLimits {
+    std::size_t eights;
+    std::size_t fours;
+    std::size_t pairs;
+    std::size_t rows;
+    std::size_t long_fours;
+    std::size_t long_pairs;
+};
+
 // So few that x and dy of those under way stay in L1, and fewer still on Zen 4. Eight of the shortest have one tree for
 // the ends of their sums. Of rows too long for L1 some share a block of gamma and of the sums over rows, as many as
-// stay in L2 with those asked for ahead. On Zen 5 rows of several blocks go singly.
-std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine) {
-    if (machine.core == Core::zen_5 && columns > statistics_block) {
-        return 1;
+// stay in L2 with those asked for ahead, where that pays.
+GradientLimits gradient_limits_in_memory(const Machine &machine) {
+    switch (machine.core) {
+    case Core::zen_4:
+        return {.eights = 112, .fours = 192, .pairs = 480, .rows = 2047, .long_fours = 8192, .long_pairs = 0};
+    case Core::zen_5:
+        return {.eights = 96, .fours = 192, .pairs = 640, .rows = 2047, .long_fours = 4096, .long_pairs = 0};
+    case Core::emerald_rapids:
+        break;
     }
-    const bool is_zen_4 = machine.core == Core::zen_4;
-    return columns <= (is_zen_4 ? 112 : 96)    ? 8
-           : columns <= 192                    ? 4
-           : columns <= (is_zen_4 ? 480 : 640) ? 2
-           : columns < 2048                    ? 1
-           : columns <= 8192                   ? 4
-                                               : 2;
+    return {.eights = 96, .fours = 192, .pairs = 640, .rows = 2047, .long_fours = 8192, .long_pairs = any_columns};
+}
+
+} // namespace
+
+std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine) {
+    const GradientLimits limits = gradient_limits_in_memory(machine);
+    return columns <= limits.eights       ? 8
+           : columns <= limits.fours      ? 4
+           : columns <= limits.pairs      ? 2
+           : columns <= limits.rows       ? 1
+           : columns <= limits.long_fours ? 4
+           : columns <= limits.long_pairs ? 2
+                                          : 1;
 }
 
 // As lines_at_once_in_memory, but a line of dx takes five: of x, dy, gamma and both sums over rows.
@@ -249,10 +276,10 @@ std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffi
     if (machine.core == Core::zen_5) {
         return columns <= statistics_block ? any_number_of_lines : 8;
     }
-    if (columns <= scaled(1024, machine.l1d) || (traffic == Traffic::packed && columns < scaled(2048, machine.l1d))) {
+    if (columns <= 1024 || (traffic == Traffic::packed && columns < 2048) || columns > longest_gradient_in_l2) {
         return any_number_of_lines;
     }
-    return columns < scaled(2048, machine.l1d) || traffic == Traffic::packed ? 8 : 4;
+    return columns < 2048 || traffic == Traffic::packed ? 8 : 4;
 }
 
 Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece, std::size_t rows_of_group,
@@ -301,10 +328,10 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
 
 namespace {
 
-// A leaf has so much work that adding the columns of two leaves does not count beside it; and leaves are as many as two
-// threads can use, and have about the same number of rows, a multiple of what most groups have. Few rows of two whole
-// blocks are better shared than dealt out: a second leaf costs a single thread 3 to 6%, before its first batch was
-// stored a tenth. One batch is one leaf. The bits of dgamma and dbeta depend on these numbers.
+// A leaf has so much work that adding the columns of two leaves does not count beside it; and leaves are an even
+// number, for two threads, and have about the same number of rows, a multiple of what most groups have. Few rows of two
+// whole blocks are better shared than dealt out: a second leaf costs a single thread 3 to 6%, before its first batch
+// was stored a tenth. One batch is one leaf. The bits of dgamma and dbeta depend on these numbers.
 std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
     constexpr std::size_t elements_of_leaf = 65536;
     constexpr std::size_t rows_of_most_groups = 4;
@@ -313,7 +340,8 @@ std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
     }
     const std::size_t most_batches = std::max<std::size_t>(4, elements_of_leaf / columns / rows_of_batch);
     const std::size_t least_leaves = columns < 2 * statistics_block ? 2 : 1;
-    const std::size_t leaves = std::max(least_leaves, quotient_rounded_up(rows, most_batches * rows_of_batch));
+    const std::size_t enough = std::max(least_leaves, quotient_rounded_up(rows, most_batches * rows_of_batch));
+    const std::size_t leaves = enough == 1 ? 1 : enough + enough % 2;
     return quotient_rounded_up(quotient_rounded_up(rows, leaves), rows_of_most_groups) * rows_of_most_groups;
 }
 

@@ -233,7 +233,7 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     EXPECT_EQ(rows(2047), 1U);
     EXPECT_EQ(rows(2048), 4U);
     EXPECT_EQ(rows(8192), 4U);
-    EXPECT_EQ(rows(8193), 2U);
+    EXPECT_EQ(rows(8193), 1U);
     EXPECT_EQ(plan(in_memory(47)).rows_of_group, 8U); // by ordinary stores
     EXPECT_EQ(plan(in_memory(49)).rows_of_group, 4U);
     EXPECT_EQ(plan(in_memory(95)).rows_of_group, 4U);
@@ -249,6 +249,10 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     EXPECT_EQ(on_emerald_rapids(193), 2U);
     EXPECT_EQ(on_emerald_rapids(640), 2U);
     EXPECT_EQ(on_emerald_rapids(641), 1U);
+    EXPECT_EQ(on_emerald_rapids(2047), 1U);
+    EXPECT_EQ(on_emerald_rapids(2048), 4U);
+    EXPECT_EQ(on_emerald_rapids(8192), 4U);
+    EXPECT_EQ(on_emerald_rapids(8193), 2U);
     EXPECT_EQ(plan(in_memory(64)).prefetch_lead, 2048U);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).prefetch_lead, 256U);
 }
@@ -271,22 +275,20 @@ TEST(BackwardPlanning, GroupsRowsOnZen5) {
     EXPECT_EQ(plan_of(in_memory(64)).fetch_into, FetchInto::l1);
 }
 
-TEST(BackwardPlanning, LimitsLinesAtOnceOfRowsThatL1DoesNotHold) {
-    for (const std::size_t scale : Sizes{1, 2, 3}) {
-        const auto lines = [&](std::size_t columns, Traffic traffic) {
-            return simdnorm::gradient_lines_at_once_in_memory(columns, traffic, with_l1(zen_4, scale * (32U << 10)));
-        };
-        EXPECT_EQ(lines(1024 * scale, Traffic::streamed), any_number_of_lines);
-        EXPECT_EQ(lines(1024 * scale + 1, Traffic::streamed), 8U);
-        EXPECT_EQ(lines(2048 * scale - 1, Traffic::streamed), 8U);
-        EXPECT_EQ(lines(2048 * scale, Traffic::streamed), 4U);
-        EXPECT_EQ(lines(2048 * scale - 1, Traffic::packed), any_number_of_lines);
-        EXPECT_EQ(lines(2048 * scale, Traffic::packed), 8U);
-        EXPECT_EQ(lines(65536, Traffic::streamed), 4U);
-        EXPECT_EQ(lines(65537, Traffic::streamed), any_number_of_lines);
-        EXPECT_EQ(lines(65536, Traffic::fetched), any_number_of_lines);
-        EXPECT_EQ(lines(65536, Traffic::cached), any_number_of_lines);
-    }
+TEST(BackwardPlanning, LimitsLinesAtOnceOnZen4) {
+    const auto lines = [](std::size_t columns, Traffic traffic) {
+        return simdnorm::gradient_lines_at_once_in_memory(columns, traffic, zen_4);
+    };
+    EXPECT_EQ(lines(1024, Traffic::streamed), any_number_of_lines);
+    EXPECT_EQ(lines(1025, Traffic::streamed), 8U);
+    EXPECT_EQ(lines(2047, Traffic::streamed), 8U);
+    EXPECT_EQ(lines(2048, Traffic::streamed), 4U);
+    EXPECT_EQ(lines(2047, Traffic::packed), any_number_of_lines);
+    EXPECT_EQ(lines(2048, Traffic::packed), 8U);
+    EXPECT_EQ(lines(45056, Traffic::streamed), 4U);
+    EXPECT_EQ(lines(45057, Traffic::streamed), any_number_of_lines);
+    EXPECT_EQ(lines(45056, Traffic::fetched), any_number_of_lines);
+    EXPECT_EQ(lines(45056, Traffic::cached), any_number_of_lines);
     EXPECT_EQ(plan(in_memory(8192)).lines_at_once, 4U);
     EXPECT_EQ(plan(in_memory(8192), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).lines_at_once,
               any_number_of_lines);
@@ -326,6 +328,8 @@ TEST(BackwardPlanning, CutsRowsIntoLeavesForTwoThreads) {
     expect({68, 1280}, 36, 2);
     expect({28, 3072}, 16, 2);
     expect({1365, 64}, 684, 2);
+    expect({1365, 512}, 116, 12); // not eleven of 128
+    expect({436, 1600}, 56, 8);
     expect({28, 8191}, 16, 2);
     expect({28, 8192}, 28, 1); // two blocks, which threads can share
     expect({65536, 64}, 1024, 64);
@@ -355,10 +359,11 @@ TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {
     expect({2, 3000000}, 4, 4, true);
     expect({42, 16384}, 4, 4, true); // one leaf; threads meet once for four rows, each with 16,384 elements
     expect({42, 8192}, 4, 2, true);
-    expect({1, 16384}, 4, 1, false);  // one row, which is too little to meet for
-    expect({16, 4096}, 4, 1, false);  // one batch of rows of one block
-    expect({42, 4096}, 4, 2, false);  // two leaves
-    expect({129, 16384}, 2, 2, true); // three leaves: dealt out, one thread would have 88 rows and the other 41
+    expect({1, 16384}, 4, 1, false);   // one row, which is too little to meet for
+    expect({16, 4096}, 4, 1, false);   // one batch of rows of one block
+    expect({42, 4096}, 4, 2, false);   // two leaves
+    expect({129, 16384}, 2, 2, false); // four leaves
+    expect({129, 16384}, 3, 3, true);  // dealt out, one thread would have 72 rows and each of the others 36 at most
     expect({256, 16384}, 4, 4, false);
 }
 
