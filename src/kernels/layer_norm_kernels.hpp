@@ -188,12 +188,18 @@ using BlockOfRows = AnyBlock<V, rows == 1 && traffic != Traffic::cached ? Walk::
 // x is asked for so many elements before it is looked at first. Measured on Zen 4.
 constexpr std::size_t prefetch_lead = 4096;
 
+// How many rows that is. In cache nothing is asked for: a division less.
+template <Traffic traffic>
+[[gnu::always_inline]] inline std::size_t rows_ahead(std::size_t under_way, std::size_t lead, std::size_t x_stride) {
+    return traffic == Traffic::cached ? under_way : under_way + lead / x_stride;
+}
+
 // Groups of rows one after the other.
 template <class V, Traffic traffic, std::size_t rows>
 void layer_norm_groups(const LayerNormRows &all) {
     const LayerNormRows range = all; // a copy that stores to y cannot seem to change
     Output<V, traffic> output(range);
-    const std::size_t ahead = rows + prefetch_lead / range.x_stride;
+    const std::size_t ahead = rows_ahead<traffic>(rows, prefetch_lead, range.x_stride);
     std::size_t row = 0;
     for (; range.rows - row >= rows; row += rows) {
         RowStatistics<rows> statistics;
@@ -218,7 +224,7 @@ class Overlapped {
   public:
     [[gnu::always_inline]] explicit Overlapped(const LayerNormRows &range)
         : range_(range), groups_(range.rows / rows), block_(range.columns), output_(range),
-          ahead_(2 * rows + overlapped_prefetch_lead / range.x_stride + 1) {}
+          ahead_(rows_ahead<traffic>(2 * rows + 1, overlapped_prefetch_lead, range.x_stride)) {}
 
     // Step by step, three groups under way. No store leaves the CPU before all older instructions are done, and
     // finish() is what waits longest: so it comes after normalize(), whose stores leave meanwhile, and for sums whose
