@@ -11,11 +11,11 @@
 namespace simdnorm {
 namespace {
 
-// Four vectors of 32 lanes are added in two levels, and four of those quads in two more: a chunk.
+// Four vectors of 32 lanes are added in two levels, two of those quads in a third, and two of those halves in a fourth:
+// a chunk.
 constexpr std::size_t quad_vectors = 4;
 constexpr std::size_t quad_columns = quad_vectors * lane_count;
-constexpr std::size_t chunk_quads = 4;
-constexpr std::size_t chunk_columns = chunk_quads * quad_columns;
+constexpr std::size_t half_chunk_columns = 2 * quad_columns;
 
 // Part of 128 columns of one group of lanes: up to four vectors, of which the last may be a part.
 template <class V, std::size_t vectors>
@@ -129,69 +129,69 @@ template <class Use>
     }
 }
 
-// A chunk of one group of lanes, which begin at `lane`: of its quads the first `whole_quads`, and what last() gives.
-template <std::size_t whole_quads, class Row, class Last>
-[[gnu::always_inline]] inline auto sum_chunk(const Row &row, std::size_t lane, const Last &last) {
-    if constexpr (whole_quads == 0) {
-        return last();
-    } else if constexpr (whole_quads == 1) {
-        const auto first = row.whole_quad(lane);
-        return first + last();
-    } else if constexpr (whole_quads == 2) {
-        const auto first = row.whole_quad(lane) + row.whole_quad(lane + quad_columns);
-        return first + last();
-    } else {
-        const auto first = row.whole_quad(lane) + row.whole_quad(lane + quad_columns);
-        const auto third = row.whole_quad(lane + 2 * quad_columns);
-        return first + (third + last());
-    }
+// Calls use(g, lane, vectors, mask) for each group of lanes of the quad at `begin`, of which there are so many columns:
+// its first lane, its number of vectors as a constant, and the mask of the last one.
+template <class V, class Use>
+[[gnu::always_inline]] inline void with_last_quad(std::size_t begin, std::size_t columns, const Use &use) {
+    with_vectors(
+        columns, [&](auto vectors) __attribute__((always_inline)) {
+            for_each_group<V>([&](auto g) __attribute__((always_inline)) {
+                const std::size_t in_last_vector = columns - (vectors - 1) * lane_count;
+                use(g, begin + g * V::width, vectors, V::first(elements_in_group<V>(in_last_vector, g)));
+            });
+        });
 }
 
-// The first `columns` of the chunk at `begin`, 0 < columns <= 512, in the same tree without what is missing.
-template <class V, Walk walk, class Row, class Add>
-[[gnu::always_inline]] inline void add_last_chunk(const Row &row, std::size_t begin, std::size_t columns,
-                                                  const Add &add) {
-    const auto with_quads = [&](auto whole_quads) __attribute__((always_inline)) {
-        const std::size_t rest = columns - whole_quads * quad_columns;
-        with_vectors(
-            rest, [&](auto vectors) __attribute__((always_inline)) {
-                for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
-                    const std::size_t lane = begin + g * V::width;
-                    const typename V::Mask mask = V::first(elements_in_group<V>(rest - (vectors - 1) * lane_count, g));
-                    add(g, sum_chunk<whole_quads>(
-                               row, lane, [&]() __attribute__((always_inline)) {
-                                   return row.template quad<vectors>(lane + whole_quads * quad_columns, mask);
-                               }));
-                });
+// Calls use(g, terms) for each group of lanes with the sums of the half chunk at `begin`, of which there are so many
+// columns, 0 < columns < 256.
+template <class V, class Row, class Use>
+[[gnu::always_inline]] inline void with_part_of_half(const Row &row, std::size_t begin, std::size_t columns,
+                                                     const Use &use) {
+    if (columns <= quad_columns) {
+        return with_last_quad<V>(
+            begin,
+            columns, [&](auto g, std::size_t lane, auto vectors, typename V::Mask mask) __attribute__((always_inline)) {
+                use(g, row.template quad<vectors>(lane, mask));
             });
-    };
-    switch ((columns - 1) / quad_columns) {
-    case 0:
-        return with_quads(std::integral_constant<std::size_t, 0>());
-    case 1:
-        return with_quads(std::integral_constant<std::size_t, 1>());
-    case 2:
-        return with_quads(std::integral_constant<std::size_t, 2>());
-    default:
-        return with_quads(std::integral_constant<std::size_t, 3>());
     }
+    with_last_quad<V>(
+        begin + quad_columns, columns - quad_columns,
+        [&](auto g, std::size_t lane, auto vectors, typename V::Mask mask) __attribute__((always_inline)) {
+            const auto first = row.whole_quad(lane - quad_columns);
+            use(g, first + row.template quad<vectors>(lane, mask));
+        });
 }
 
 // Calls add(g, terms) with the sums of each chunk of the first `columns` of a row, for each group of lanes. Of a Row,
 // whole_quad(lane) and quad<vectors>(lane, mask of the last vector) are the terms of a quad whose lanes begin there.
-template <class V, Walk walk, class Row, class Add>
+//
+// Half a chunk in each turn of one loop, whichever half it is: so a load instruction goes on by the same step from turn
+// to turn, and there are few of them. That is what a CPU fetches well ahead (docs/performance.md).
+template <class V, class Row, class Add>
 [[gnu::always_inline]] inline void add_chunks(const Row &row, std::size_t columns, const Add &add) {
+    decltype(row.whole_quad(0)) first_half[groups<V>] = {}; // or GCC 12 takes it for uninitialised
+    bool has_first = false;
     std::size_t done = 0;
-    for (; columns - done > chunk_columns; done += chunk_columns) {
-        for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
+    for (; columns - done >= half_chunk_columns; done += half_chunk_columns) {
+        for_each_group<V>([&](auto g) __attribute__((always_inline)) {
             const std::size_t lane = done + g * V::width;
-            add(g, sum_chunk<chunk_quads - 1>(
-                       row, lane, [&]() __attribute__((always_inline)) {
-                           return row.whole_quad(lane + (chunk_quads - 1) * quad_columns);
-                       }));
+            const auto half = row.whole_quad(lane) + row.whole_quad(lane + quad_columns);
+            if (has_first) {
+                add(g, first_half[g] + half);
+            } else {
+                first_half[g] = half;
+            }
         });
+        has_first = !has_first;
     }
-    add_last_chunk<V, walk>(row, done, columns - done, add);
+    if (done < columns) {
+        with_part_of_half<V>(
+            row, done, columns - done, [&](auto g, const auto &half) __attribute__((always_inline)) {
+                add(g, has_first ? first_half[g] + half : half);
+            });
+    } else if (has_first) {
+        for_each_group<V>([&](auto g) __attribute__((always_inline)) { add(g, first_half[g]); });
+    }
 }
 
 // Both sums of a block, as lanes not yet added together.
@@ -261,13 +261,13 @@ class ShortBlock {
     typename V::Mask last_[groups<V>];
 };
 
-template <class V, Walk walk>
+template <class V>
 struct LongBlock {
     // The sum of the elements that the pivot is the mean of: four vectors spread over the block.
     [[gnu::always_inline]] static typename V::Double sample(const float *x, std::size_t columns) {
         const std::size_t step = columns / quad_columns * lane_count;
         FloatLanes<V> sums;
-        for_each_group<V, walk>([&](std::size_t g) __attribute__((always_inline)) {
+        for_each_group<V>([&](std::size_t g) __attribute__((always_inline)) {
             sums.group[g] = Quad<V, quad_vectors>::load_whole(x + g * V::width, step).sum();
         });
         return fold(sums);
@@ -276,7 +276,7 @@ struct LongBlock {
     [[gnu::always_inline]] static BlockSums<typename V::Double> sum(const float *x, std::size_t columns, float pivot) {
         DoubleLanes<V> differences;
         DoubleLanes<V> squares;
-        add_chunks<V, walk>(
+        add_chunks<V>(
             CentredRow<V>{x, V::broadcast(pivot)},
             columns, [&](auto g, const Sums<V> &sums) __attribute__((always_inline)) {
                 differences.add(g, sums.differences);
@@ -288,7 +288,7 @@ struct LongBlock {
 
 // A block of any length. Not inlined: one copy serves every number of rows and kind of store, and building takes
 // seconds instead of minutes.
-template <class V, Walk walk>
+template <class V>
 class AnyBlock {
   public:
     using Lanes = typename V::Double;
@@ -306,14 +306,14 @@ class AnyBlock {
   private:
     [[gnu::noinline]] static typename V::Double sample(const float *x, std::size_t columns) {
         if (columns > quad_columns) {
-            return LongBlock<V, walk>::sample(x, columns);
+            return LongBlock<V>::sample(x, columns);
         }
         return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>(columns).sample(x); });
     }
 
     [[gnu::noinline]] static void sum(BlockSums<Lanes> &sums, const float *x, std::size_t columns, float pivot) {
         if (columns > quad_columns) {
-            sums = LongBlock<V, walk>::sum(x, columns, pivot);
+            sums = LongBlock<V>::sum(x, columns, pivot);
             return;
         }
         with_vectors(columns, [&](auto vectors) {

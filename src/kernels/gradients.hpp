@@ -29,10 +29,6 @@ class Difference {
         : mean_(V::broadcast(group.mean[r])), factor_(V::broadcast(group.rstd[r])) {}
 
     [[gnu::always_inline]] typename V::Floats of(typename V::Floats x) const { return x - mean_; }
-    template <std::size_t vectors>
-    [[gnu::always_inline]] Quad<V, vectors> of(const Quad<V, vectors> &x) const {
-        return x - mean_;
-    }
     // What has no difference from the mean.
     [[gnu::always_inline]] typename V::Floats mean() const { return mean_; }
     // What dx is a multiple of.
@@ -53,14 +49,6 @@ class ScaledDifference {
 
     [[gnu::always_inline]] typename V::Floats of(typename V::Floats x) const {
         return V::multiply_add(x, scale_, scaled_mean_);
-    }
-    template <std::size_t vectors>
-    [[gnu::always_inline]] Quad<V, vectors> of(const Quad<V, vectors> &x) const {
-        Quad<V, vectors> d;
-        for (std::size_t i = 0; i < vectors; ++i) {
-            d.vector[i] = of(x.vector[i]);
-        }
-        return d;
     }
     [[gnu::always_inline]] typename V::Floats mean() const { return mean_; }
     [[gnu::always_inline]] typename V::Floats factor() const { return factor_; }
@@ -109,26 +97,30 @@ struct GradientRow {
           gamma(range.gamma != nullptr ? range.gamma + column : ones.of_columns), difference(group, r) {}
 
     [[gnu::always_inline]] GradientTerms<V> whole_quad(std::size_t lane) const {
-        return terms(Quad<V, quad_vectors>::load_whole(x + lane, lane_count),
-                     Quad<V, quad_vectors>::load_whole(dy + lane, lane_count),
-                     Quad<V, quad_vectors>::load_whole(gamma + lane, lane_count));
+        return terms<quad_vectors>(
+            lane, [](const float *from, typename V::Floats) __attribute__((always_inline)) { return V::load(from); });
     }
 
     template <std::size_t vectors>
     [[gnu::always_inline]] GradientTerms<V> quad(std::size_t lane, typename V::Mask last) const {
-        const typename V::Floats zero = V::broadcast(0.0F);
-        return terms(Quad<V, vectors>::load(x + lane, last, difference.mean()),
-                     Quad<V, vectors>::load(dy + lane, last, zero), Quad<V, vectors>::load(gamma + lane, last, zero));
+        return terms<vectors>(
+            lane, [&](const float *from, typename V::Floats otherwise)
+                      __attribute__((always_inline)) { return V::load_first(from, last, otherwise); });
     }
 
   private:
-    template <std::size_t vectors>
-    [[gnu::always_inline]] GradientTerms<V> terms(const Quad<V, vectors> &xs, Quad<V, vectors> g,
-                                                  const Quad<V, vectors> &gammas) const {
-        const Quad<V, vectors> d = difference.of(xs);
-        for (std::size_t i = 0; i < vectors; ++i) {
-            g.vector[i] = g.vector[i] * gammas.vector[i];
+    // Line by line of all three arrays. load_last(from, otherwise) gives the last vector.
+    template <std::size_t vectors, class LoadLast>
+    [[gnu::always_inline]] GradientTerms<V> terms(std::size_t lane, const LoadLast &load_last) const {
+        Quad<V, vectors> d;
+        Quad<V, vectors> g;
+        for (std::size_t i = 0; i + 1 < vectors; ++i, lane += lane_count) {
+            d.vector[i] = difference.of(V::load(x + lane));
+            g.vector[i] = V::load(dy + lane) * V::load(gamma + lane);
         }
+        const typename V::Floats zero = V::broadcast(0.0F);
+        d.vector[vectors - 1] = difference.of(load_last(x + lane, difference.mean()));
+        g.vector[vectors - 1] = load_last(dy + lane, zero) * load_last(gamma + lane, zero);
         return {d.sum(), g.sum(), d.products(g)};
     }
 };
@@ -217,7 +209,7 @@ template <class V, class Delta>
     GradientEights<V> sums;
     GradientFloats<V> chunk;
     for (; begin < end; begin += normalize_block) { // there are no more ones to stand for a gamma left out
-        add_chunks<V, Walk::in_loops>(
+        add_chunks<V>(
             GradientRow<V, Delta>(range, group, r, begin), smaller(end - begin, normalize_block),
             [&](auto g, const GradientTerms<V> &terms) __attribute__((always_inline)) {
                 chunk.put(g, terms);

@@ -41,16 +41,11 @@ template <class Use, std::size_t... g>
     (use(std::integral_constant<std::size_t, g>()), ...);
 }
 
-// Whether each group of lanes has code of its own, or all share the code of a loop. Their own is faster in cache. But a
-// load instruction that is run once a row, each time at an address one row further, makes a CPU fetch lines several
-// rows further still: from memory, into L1, where they push out what is needed (docs/performance.md).
-enum class Walk { unrolled, in_loops };
-
-// Calls use(g) with each group of lanes: one constant after the other, so that lanes may stay in registers; or in a
-// loop, also where they are too many for that, and for the compiler.
-template <class V, Walk walk, class Use>
+// Calls use(g) with each group of lanes: one constant after the other, so that lanes may stay in registers; or, where
+// they are too many for that, and for the compiler, in a loop.
+template <class V, class Use>
 [[gnu::always_inline]] inline void for_each_group(const Use &use) {
-    if constexpr (walk == Walk::unrolled && V::width > 1) {
+    if constexpr (V::width > 1) {
         for_each_of(std::make_index_sequence<groups<V>>(), use);
     } else {
         for (std::size_t g = 0; g < groups<V>; ++g) {

@@ -144,8 +144,7 @@ template <class V>
 [[gnu::noinline, gnu::cold]] void layer_norm_one_by_one(LayerNormRows range, std::size_t first, std::size_t rows) {
     for (std::size_t row = first; row < first + rows; ++row) {
         RowStatistics<1> statistics;
-        row_statistics<V, AnyBlock<V, Walk::unrolled>>(statistics, row_starts<1>(range, row), range.columns,
-                                                       range.epsilon);
+        row_statistics<V, AnyBlock<V>>(statistics, row_starts<1>(range, row), range.columns, range.epsilon);
         if (statistics.template are_ordinary<V>()) {
             Output<V, Traffic::cached>(range).put(range, Group<1>{row, statistics, 0});
             write_statistics(range, row, statistics.mean, statistics.rstd);
@@ -179,12 +178,6 @@ template <class V, Traffic traffic, std::size_t rows>
     return range;
 }
 
-// How blocks of groups of so many rows are summed. In memory no load of rows that go singly may have a stride of one
-// row. What a stride of shorter rows makes the CPU fetch is at hand already and soon needed; longer ones, in groups,
-// gain nothing by loops.
-template <class V, Traffic traffic, std::size_t rows>
-using BlockOfRows = AnyBlock<V, rows == 1 && traffic != Traffic::cached ? Walk::in_loops : Walk::unrolled>;
-
 // x is asked for so many elements before it is looked at first. Measured on Zen 4.
 constexpr std::size_t prefetch_lead = 4096;
 
@@ -203,8 +196,7 @@ void layer_norm_groups(const LayerNormRows &all) {
     std::size_t row = 0;
     for (; range.rows - row >= rows; row += rows) {
         RowStatistics<rows> statistics;
-        row_statistics<V, BlockOfRows<V, traffic, rows>>(statistics, row_starts<rows>(range, row), range.columns,
-                                                         range.epsilon);
+        row_statistics<V, AnyBlock<V>>(statistics, row_starts<rows>(range, row), range.columns, range.epsilon);
         const bool more = row + ahead + rows <= range.rows;
         normalize_group(range, Group<rows>{row, statistics, more ? ahead * range.x_stride : 0}, output);
     }
@@ -350,14 +342,14 @@ void layer_norm_overlapped(const LayerNormRows &range) {
         groups.run();
     }
     if constexpr (rows > 1) {
-        layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 1>, 1>(rest_of(range, range.rows / rows * rows));
+        layer_norm_overlapped<V, traffic, AnyBlock<V>, 1>(rest_of(range, range.rows / rows * rows));
     }
 }
 
 template <class V, Traffic traffic, bool interleaved>
 void layer_norm_eights(const LayerNormRows &range) {
     if (range.columns > quad_columns) {
-        return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 8>, 8>(range);
+        return layer_norm_overlapped<V, traffic, AnyBlock<V>, 8>(range);
     }
     with_vectors(range.columns, [&](auto vectors) {
         layer_norm_overlapped<V, traffic, ShortBlock<V, vectors>, 8, interleaved>(range);
@@ -375,11 +367,11 @@ void layer_norm_grouped(const LayerNormRows &range) {
         case Grouping::overlapped_eights:
             return layer_norm_eights<V, traffic, false>(range);
         case Grouping::overlapped_fours:
-            return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 4>, 4>(range);
+            return layer_norm_overlapped<V, traffic, AnyBlock<V>, 4>(range);
         case Grouping::overlapped_pairs:
-            return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 2>, 2>(range);
+            return layer_norm_overlapped<V, traffic, AnyBlock<V>, 2>(range);
         case Grouping::overlapped_rows:
-            return layer_norm_overlapped<V, traffic, BlockOfRows<V, traffic, 1>, 1>(range);
+            return layer_norm_overlapped<V, traffic, AnyBlock<V>, 1>(range);
         case Grouping::fours:
             return layer_norm_groups<V, traffic, 4>(range);
         case Grouping::pairs:
@@ -419,8 +411,8 @@ void measure_blocks(const LayerNormRows &range, std::size_t row, BlockRange bloc
     const float *x = range.x + row * range.x_stride;
     for (std::size_t b = blocks.first; b < blocks.first + blocks.count; ++b) {
         const std::size_t begin = b * statistics_block;
-        const Moments<1> block = block_moments<V, AnyBlock<V, Walk::unrolled>>(
-            RowStarts<1>{{x + begin}}, smaller(range.columns - begin, statistics_block));
+        const Moments<1> block =
+            block_moments<V, AnyBlock<V>>(RowStarts<1>{{x + begin}}, smaller(range.columns - begin, statistics_block));
         moments[b] = {block.count, block.pivot[0], block.offset[0], block.squares[0]};
     }
 }

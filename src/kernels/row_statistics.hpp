@@ -151,7 +151,7 @@ template <class V, std::size_t rows>
 template <class V, std::size_t rows>
 [[gnu::noinline, gnu::cold]] Moments<rows> mend_poor_pivots(RowStarts<rows> x, std::size_t columns,
                                                             CentredSums<rows> sums, Moments<rows> moments) {
-    using Block = AnyBlock<V, Walk::unrolled>;
+    using Block = AnyBlock<V>;
     const Block block(columns);
     for (std::size_t r = 0; r < rows; ++r) {
         const CentredSums<1> sum = {{sums.differences[r]}, {sums.squares[r]}};
