@@ -61,7 +61,7 @@ std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffi
 // Of a matrix of that shape, dealt out in pieces of so many rows; threads that share rows meet once for
 // `rows_of_group`.
 Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece, std::size_t rows_of_group,
-                int threads);
+                int threads, const Machine &machine);
 
 // So many times b make a or more.
 constexpr std::size_t quotient_rounded_up(std::size_t a, std::size_t b) {

@@ -259,17 +259,21 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
 
 TEST(BackwardPlanning, GroupsRowsOnZen5) {
     const auto plan_of = [](Shape shape) { return plan(shape, SIMDNORM_STORE_AUTO, false, 0, 1, zen_5); };
-    EXPECT_EQ(plan_of({8, 384}).rows_of_group, 8U);
-    EXPECT_EQ(plan_of({8, 385}).rows_of_group, 4U);
+    EXPECT_EQ(plan_of({8, 512}).rows_of_group, 8U);
+    EXPECT_EQ(plan_of({8, 513}).rows_of_group, 4U);
     EXPECT_EQ(plan_of(in_memory(96)).rows_of_group, 8U);
     EXPECT_EQ(plan_of(in_memory(97)).rows_of_group, 4U);
     EXPECT_EQ(plan_of(in_memory(33)).rows_of_group, 4U); // by ordinary stores
+    EXPECT_EQ(plan_of(in_memory(160)).rows_of_group, 4U);
+    EXPECT_EQ(plan_of(in_memory(161)).rows_of_group, 2U);
     EXPECT_EQ(plan_of(in_memory(640)).rows_of_group, 2U);
     EXPECT_EQ(plan_of(in_memory(641)).rows_of_group, 1U);
     EXPECT_EQ(plan_of(in_memory(4096)).rows_of_group, 4U);
     EXPECT_EQ(plan_of(in_memory(4097)).rows_of_group, 1U);
     EXPECT_EQ(plan_of(in_memory(4096)).lines_at_once, any_number_of_lines);
     EXPECT_EQ(plan_of(in_memory(4112)).lines_at_once, 8U);
+    EXPECT_EQ(plan_of(in_memory(639)).lines_at_once, any_number_of_lines);
+    EXPECT_EQ(plan_of(in_memory(641)).lines_at_once, 16U);
     EXPECT_EQ(plan_of(in_memory(65552)).lines_at_once, any_number_of_lines);
     EXPECT_EQ(plan_of(in_memory(64)).prefetch_lead, 1024U);
     EXPECT_EQ(plan_of(in_memory(64)).fetch_into, FetchInto::l1);

@@ -282,9 +282,9 @@ TEST(Plan, GroupsByWhereRowsLieAndWhatTheyFill) {
     }
 }
 
-TEST(Plan, AsksForYExceptOnZen4) {
+TEST(Plan, AsksForYExceptOnAmd) {
     EXPECT_FALSE(plan({8, 64}).asks_for_y);
-    EXPECT_TRUE(plan({8, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, zen_5).asks_for_y);
+    EXPECT_FALSE(plan({8, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, zen_5).asks_for_y);
     EXPECT_TRUE(plan({8, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).asks_for_y);
 }
 
@@ -326,31 +326,36 @@ TEST(Plan, GroupsRowsOnZen5) {
         return simdnorm::grouping_in_cache(columns, rows_fill_lines, zen_5);
     };
     EXPECT_EQ(in_cache(1, false), Grouping::overlapped_eights);
-    EXPECT_EQ(in_cache(192, true), Grouping::overlapped_eights);
-    EXPECT_EQ(in_cache(208, true), Grouping::overlapped_fours);
-    EXPECT_EQ(in_cache(320, true), Grouping::overlapped_fours);
-    EXPECT_EQ(in_cache(336, true), Grouping::overlapped_pairs);
-    EXPECT_EQ(in_cache(193, false), Grouping::overlapped_pairs);
-    EXPECT_EQ(in_cache(640, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_cache(160, true), Grouping::overlapped_eights);
+    EXPECT_EQ(in_cache(161, false), Grouping::overlapped_fours);
+    EXPECT_EQ(in_cache(384, true), Grouping::overlapped_fours);
+    EXPECT_EQ(in_cache(385, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_cache(640, true), Grouping::overlapped_pairs);
     EXPECT_EQ(in_cache(641, false), Grouping::overlapped_rows);
-    EXPECT_EQ(in_cache(2048, false), Grouping::overlapped_rows);
-    EXPECT_EQ(in_cache(2049, false), Grouping::pairs);
+    EXPECT_EQ(in_cache(2048, true), Grouping::overlapped_rows);
+    EXPECT_EQ(in_cache(2049, false), Grouping::fours);
+    EXPECT_EQ(in_cache(1000000, true), Grouping::fours);
     const auto plan_of = [](std::size_t columns) {
         return plan(in_memory(columns), 1, SIMDNORM_STORE_AUTO, 0, false, zen_5);
     };
-    EXPECT_EQ(plan_of(160).grouping, Grouping::overlapped_eights);
-    EXPECT_EQ(plan_of(161).grouping, Grouping::overlapped_fours);
-    EXPECT_EQ(plan_of(256).grouping, Grouping::overlapped_fours);
-    EXPECT_EQ(plan_of(257).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan_of(640).grouping, Grouping::overlapped_pairs);
-    EXPECT_EQ(plan_of(641).grouping, Grouping::overlapped_rows);
-    EXPECT_EQ(plan_of(900).grouping, Grouping::overlapped_rows);
-    EXPECT_EQ(plan_of(901).grouping, Grouping::rows);
+    EXPECT_EQ(plan_of(100).grouping, Grouping::overlapped_eights);
+    EXPECT_EQ(plan_of(101).grouping, Grouping::overlapped_fours);
+    EXPECT_EQ(plan_of(192).grouping, Grouping::overlapped_fours);
+    EXPECT_EQ(plan_of(193).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan_of(400).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan_of(416).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan_of(2048).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan_of(2064).grouping, Grouping::rows);
+    EXPECT_EQ(plan_of(511).grouping, Grouping::overlapped_pairs);
+    EXPECT_EQ(plan_of(513).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan_of(959).grouping, Grouping::overlapped_rows);
+    EXPECT_EQ(plan_of(961).grouping, Grouping::rows);
     EXPECT_EQ(plan_of(47).traffic, Traffic::cached);
     EXPECT_EQ(plan_of(49).traffic, Traffic::packed);
-    EXPECT_EQ(plan_of(2096).lines_at_once, any_number_of_lines);
-    EXPECT_EQ(plan_of(2112).lines_at_once, 12U);
-    EXPECT_EQ(plan_of(2113).lines_at_once, any_number_of_lines);
+    EXPECT_EQ(plan_of(320).lines_at_once, any_number_of_lines);
+    EXPECT_EQ(plan_of(336).lines_at_once, 12U);
+    EXPECT_EQ(plan_of(319).lines_at_once, any_number_of_lines);
+    EXPECT_EQ(plan_of(321).lines_at_once, 24U);
     EXPECT_EQ(plan_of(65536).lines_at_once, 12U);
     EXPECT_EQ(plan_of(65552).lines_at_once, any_number_of_lines);
     EXPECT_EQ(plan_of(64).fetch_into, FetchInto::l1);
@@ -450,14 +455,17 @@ TEST(Plan, NeverStreamsInPlaceUnasked) {
 }
 
 TEST(Plan, DealsOutRowsAndSharesThemWhereTheyAreFew) {
-    const auto expect = [](Shape shape, int wanted, int threads, bool shares_rows) {
-        const ExecutionPlan actual = plan(shape, wanted);
+    const auto expect = [](Shape shape, int wanted, int threads, bool shares_rows,
+                           const simdnorm::Machine &machine = zen_4) {
+        const ExecutionPlan actual = plan(shape, wanted, SIMDNORM_STORE_AUTO, 0, false, machine);
         EXPECT_EQ(actual.division.threads, threads) << shape.rows << " x " << shape.columns << " on " << wanted;
         EXPECT_EQ(actual.division.shares_rows, shares_rows) << shape.rows << " x " << shape.columns << " on " << wanted;
     };
     expect({1, 3000000}, 1, 1, false);
     expect({1000, 768}, 4, 4, false);
-    expect({1000, 768}, 100, 46, false); // no thread of less than 16,384 elements
+    expect({1000, 768}, 100, 47, false); // no thread of less work than 16,384 elements, and a row counts as 32 more
+    expect({900, 16}, 2, 1, false);
+    expect({1024, 16}, 2, 2, false);
     expect({8, 768}, 4, 1, false);
     expect({2, 20000}, 8, 2, false);
     expect({4, 3000000}, 4, 4, false);
@@ -467,6 +475,12 @@ TEST(Plan, DealsOutRowsAndSharesThemWhereTheyAreFew) {
     expect({2, 100000}, 8, 6, true);
     expect({3, 3000000}, 2, 2, true);    // dealt out, one thread would have twice the other's work
     expect({101, 3000000}, 2, 2, false); // one in a hundred more
+    expect({64, 1024}, 2, 2, false);
+    expect({64, 1024}, 2, 1, false, zen_5);
+    expect({96, 1024}, 2, 2, false, zen_5);
+    expect({1985, 33}, 2, 2, false, zen_5);
+    expect({1, 98303}, 2, 1, false, zen_5);
+    expect({1, 98304}, 2, 2, true, zen_5);
 }
 
 } // namespace
