@@ -24,6 +24,7 @@ struct ExecutionPlan {
     std::size_t lines_at_once = any_number_of_lines;
     FetchInto fetch_into = FetchInto::l2;
     bool asks_for_y = false;
+    Walk walk = Walk::unrolled;
 };
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machine &machine);
@@ -40,6 +41,7 @@ struct BackwardPlan {
     std::size_t lines_at_once = any_number_of_lines;
     std::size_t prefetch_lead = 0;
     FetchInto fetch_into = FetchInto::l2;
+    Walk walk = Walk::unrolled;
     bool merges_together = false; // threads that have leaves of their own merge these sums together, or one for all
 };
 

@@ -31,7 +31,8 @@ LayerNormRows all_rows(const simdnorm_layer_norm_args &args, const ExecutionPlan
             .traffic = plan.traffic,
             .lines_at_once = plan.lines_at_once,
             .fetch_into = plan.fetch_into,
-            .asks_for_y = plan.asks_for_y};
+            .asks_for_y = plan.asks_for_y,
+            .walk = plan.walk};
 }
 
 // The moments of a row's blocks, for two rows in turn: a thread that is done with one row may already measure the next

@@ -23,6 +23,7 @@ using simdnorm::BackwardPlan;
 using simdnorm::Division;
 using simdnorm::FetchInto;
 using simdnorm::Traffic;
+using simdnorm::Walk;
 
 // The rest of a plan follows from the shape, and bits depend on it.
 struct Path {
@@ -51,6 +52,7 @@ auto along(const Path &path) {
         plan.traffic = path.traffic;
         plan.lines_at_once = args.rows % 2 == 0 ? 5 : any_number_of_lines;
         plan.fetch_into = args.rows < 8 ? FetchInto::l1 : FetchInto::l2;
+        plan.walk = args.rows % 3 == 2 ? Walk::in_loops : Walk::unrolled;
         return simdnorm::layer_norm_backward(args, plan);
     };
 }
@@ -277,6 +279,13 @@ TEST(BackwardPlanning, GroupsRowsOnZen5) {
     EXPECT_EQ(plan_of(in_memory(65552)).lines_at_once, any_number_of_lines);
     EXPECT_EQ(plan_of(in_memory(64)).prefetch_lead, 1024U);
     EXPECT_EQ(plan_of(in_memory(64)).fetch_into, FetchInto::l1);
+}
+
+TEST(BackwardPlanning, SumsRowsInMemoryInLoopsExceptOnZen5) {
+    EXPECT_EQ(plan(in_memory(256)).walk, Walk::in_loops);
+    EXPECT_EQ(plan(in_memory(256), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).walk, Walk::in_loops);
+    EXPECT_EQ(plan(in_memory(256), SIMDNORM_STORE_AUTO, false, 0, 1, zen_5).walk, Walk::unrolled);
+    EXPECT_EQ(plan({8, 256}).walk, Walk::unrolled);
 }
 
 TEST(BackwardPlanning, LimitsLinesAtOnceOnZen4) {

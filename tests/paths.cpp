@@ -43,6 +43,7 @@ using simdnorm::ExecutionPlan;
 using simdnorm::FetchInto;
 using simdnorm::Grouping;
 using simdnorm::Traffic;
+using simdnorm::Walk;
 
 constexpr Grouping all_groupings[] = {Grouping::interleaved_eights,
                                       Grouping::overlapped_eights,
@@ -129,7 +130,8 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
                                                    .traffic = traffic,
                                                    .lines_at_once = rows % 2 == 0 ? 5 : any_number_of_lines,
                                                    .fetch_into = rows < 8 ? FetchInto::l1 : FetchInto::l2,
-                                                   .asks_for_y = rows % 4 < 2});
+                                                   .asks_for_y = rows % 4 < 2,
+                                                   .walk = rows % 3 == 0 ? Walk::in_loops : Walk::unrolled});
                     }
                 }
             }
@@ -157,9 +159,11 @@ TEST_P(Paths, NothingBesideTheArgumentsIsTouched) {
             const Result expected = plainest(problem);
             for (const Grouping grouping : all_groupings) {
                 for (const Traffic traffic : all_traffics) {
-                    expect_nothing_beside_touched(
-                        guarded, problem, expected,
-                        {.division = {.threads = 1, .shares_rows = false}, .grouping = grouping, .traffic = traffic});
+                    expect_nothing_beside_touched(guarded, problem, expected,
+                                                  {.division = {.threads = 1, .shares_rows = false},
+                                                   .grouping = grouping,
+                                                   .traffic = traffic,
+                                                   .walk = rows < 3 ? Walk::in_loops : Walk::unrolled});
                 }
             }
         }
@@ -286,6 +290,17 @@ TEST(Plan, AsksForYExceptOnAmd) {
     EXPECT_FALSE(plan({8, 64}).asks_for_y);
     EXPECT_FALSE(plan({8, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, zen_5).asks_for_y);
     EXPECT_TRUE(plan({8, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).asks_for_y);
+}
+
+TEST(Plan, SumsSingleRowsInMemoryInLoopsExceptOnZen5) {
+    EXPECT_EQ(plan(in_memory(768)).walk, Walk::in_loops);
+    EXPECT_EQ(plan(in_memory(1280)).walk, Walk::in_loops);
+    EXPECT_EQ(plan(in_memory(1280), 1, SIMDNORM_STORE_CACHED).walk, Walk::in_loops);
+    EXPECT_EQ(plan(in_memory(768), 1, SIMDNORM_STORE_AUTO, 0, false, zen_5).walk, Walk::unrolled);
+    EXPECT_EQ(plan(in_memory(800), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).walk, Walk::in_loops);
+    EXPECT_EQ(plan(in_memory(256)).walk, Walk::unrolled);  // in pairs
+    EXPECT_EQ(plan(in_memory(8192)).walk, Walk::unrolled); // in fours
+    EXPECT_EQ(plan({8, 768}).walk, Walk::unrolled);
 }
 
 TEST(Plan, GroupsRowsOnEmeraldRapids) {

@@ -131,11 +131,11 @@ template <class Use>
 
 // Calls use(g, lane, vectors, mask) for each group of lanes of the quad at `begin`, of which there are so many columns:
 // its first lane, its number of vectors as a constant, and the mask of the last one.
-template <class V, class Use>
+template <class V, Walk walk, class Use>
 [[gnu::always_inline]] inline void with_last_quad(std::size_t begin, std::size_t columns, const Use &use) {
     with_vectors(
         columns, [&](auto vectors) __attribute__((always_inline)) {
-            for_each_group<V>([&](auto g) __attribute__((always_inline)) {
+            for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
                 const std::size_t in_last_vector = columns - (vectors - 1) * lane_count;
                 use(g, begin + g * V::width, vectors, V::first(elements_in_group<V>(in_last_vector, g)));
             });
@@ -144,17 +144,17 @@ template <class V, class Use>
 
 // Calls use(g, terms) for each group of lanes with the sums of the half chunk at `begin`, of which there are so many
 // columns, 0 < columns < 256.
-template <class V, class Row, class Use>
+template <class V, Walk walk, class Row, class Use>
 [[gnu::always_inline]] inline void with_part_of_half(const Row &row, std::size_t begin, std::size_t columns,
                                                      const Use &use) {
     if (columns <= quad_columns) {
-        return with_last_quad<V>(
+        return with_last_quad<V, walk>(
             begin,
             columns, [&](auto g, std::size_t lane, auto vectors, typename V::Mask mask) __attribute__((always_inline)) {
                 use(g, row.template quad<vectors>(lane, mask));
             });
     }
-    with_last_quad<V>(
+    with_last_quad<V, walk>(
         begin + quad_columns, columns - quad_columns,
         [&](auto g, std::size_t lane, auto vectors, typename V::Mask mask) __attribute__((always_inline)) {
             const auto first = row.whole_quad(lane - quad_columns);
@@ -166,14 +166,14 @@ template <class V, class Row, class Use>
 // whole_quad(lane) and quad<vectors>(lane, mask of the last vector) are the terms of a quad whose lanes begin there.
 //
 // Half a chunk in each turn of one loop, whichever half it is: so a load instruction goes on by the same step from turn
-// to turn, and there are few of them. That is what a CPU fetches well ahead (docs/performance.md).
-template <class V, class Row, class Add>
+// to turn, and there are few of them (docs/performance.md).
+template <class V, Walk walk, class Row, class Add>
 [[gnu::always_inline]] inline void add_chunks(const Row &row, std::size_t columns, const Add &add) {
     decltype(row.whole_quad(0)) first_half[groups<V>] = {}; // or GCC 12 takes it for uninitialised
     bool has_first = false;
     std::size_t done = 0;
     for (; columns - done >= half_chunk_columns; done += half_chunk_columns) {
-        for_each_group<V>([&](auto g) __attribute__((always_inline)) {
+        for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
             const std::size_t lane = done + g * V::width;
             const auto half = row.whole_quad(lane) + row.whole_quad(lane + quad_columns);
             if (has_first) {
@@ -185,12 +185,12 @@ template <class V, class Row, class Add>
         has_first = !has_first;
     }
     if (done < columns) {
-        with_part_of_half<V>(
+        with_part_of_half<V, walk>(
             row, done, columns - done, [&](auto g, const auto &half) __attribute__((always_inline)) {
                 add(g, has_first ? first_half[g] + half : half);
             });
     } else if (has_first) {
-        for_each_group<V>([&](auto g) __attribute__((always_inline)) { add(g, first_half[g]); });
+        for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) { add(g, first_half[g]); });
     }
 }
 
@@ -219,7 +219,8 @@ class ShortBlock {
   public:
     using Lanes = EightFloats;
 
-    [[gnu::always_inline]] explicit ShortBlock(std::size_t columns) : columns_(columns), counts_(columns) {
+    [[gnu::always_inline]] explicit ShortBlock(std::size_t columns, Walk = Walk::unrolled)
+        : columns_(columns), counts_(columns) {
         for (std::size_t g = 0; g < groups<V>; ++g) {
             last_[g] = V::first(elements_in_group<V>(columns - (vectors - 1) * lane_count, g));
         }
@@ -261,13 +262,13 @@ class ShortBlock {
     typename V::Mask last_[groups<V>];
 };
 
-template <class V>
+template <class V, Walk walk>
 struct LongBlock {
     // The sum of the elements that the pivot is the mean of: four vectors spread over the block.
     [[gnu::always_inline]] static typename V::Double sample(const float *x, std::size_t columns) {
         const std::size_t step = columns / quad_columns * lane_count;
         FloatLanes<V> sums;
-        for_each_group<V>([&](std::size_t g) __attribute__((always_inline)) {
+        for_each_group<V, walk>([&](std::size_t g) __attribute__((always_inline)) {
             sums.group[g] = Quad<V, quad_vectors>::load_whole(x + g * V::width, step).sum();
         });
         return fold(sums);
@@ -276,7 +277,7 @@ struct LongBlock {
     [[gnu::always_inline]] static BlockSums<typename V::Double> sum(const float *x, std::size_t columns, float pivot) {
         DoubleLanes<V> differences;
         DoubleLanes<V> squares;
-        add_chunks<V>(
+        add_chunks<V, walk>(
             CentredRow<V>{x, V::broadcast(pivot)},
             columns, [&](auto g, const Sums<V> &sums) __attribute__((always_inline)) {
                 differences.add(g, sums.differences);
@@ -293,27 +294,31 @@ class AnyBlock {
   public:
     using Lanes = typename V::Double;
 
-    [[gnu::always_inline]] explicit AnyBlock(std::size_t columns) : columns_(columns), counts_(columns) {}
+    [[gnu::always_inline]] AnyBlock(std::size_t columns, Walk walk)
+        : columns_(columns), walk_(walk), counts_(columns) {}
 
     [[gnu::always_inline]] std::size_t columns() const { return columns_; }
     [[gnu::always_inline]] const Counts &counts() const { return counts_; }
-    [[gnu::always_inline]] typename V::Double sample(const float *x) const { return sample(x, columns_); }
+    [[gnu::always_inline]] typename V::Double sample(const float *x) const { return sample(x, columns_, walk_); }
     [[gnu::always_inline]] void sum(BlockSums<Lanes> &sums, const float *x, float pivot) const {
-        sum(sums, x, columns_, pivot);
+        sum(sums, x, columns_, pivot, walk_);
     }
     [[gnu::always_inline]] static typename V::Double fold_lanes(Lanes lanes) { return lanes; }
 
   private:
-    [[gnu::noinline]] static typename V::Double sample(const float *x, std::size_t columns) {
+    [[gnu::noinline]] static typename V::Double sample(const float *x, std::size_t columns, Walk walk) {
         if (columns > quad_columns) {
-            return LongBlock<V>::sample(x, columns);
+            return walk == Walk::in_loops ? LongBlock<V, Walk::in_loops>::sample(x, columns)
+                                          : LongBlock<V, Walk::unrolled>::sample(x, columns);
         }
         return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>(columns).sample(x); });
     }
 
-    [[gnu::noinline]] static void sum(BlockSums<Lanes> &sums, const float *x, std::size_t columns, float pivot) {
+    [[gnu::noinline]] static void sum(BlockSums<Lanes> &sums, const float *x, std::size_t columns, float pivot,
+                                      Walk walk) {
         if (columns > quad_columns) {
-            sums = LongBlock<V>::sum(x, columns, pivot);
+            sums = walk == Walk::in_loops ? LongBlock<V, Walk::in_loops>::sum(x, columns, pivot)
+                                          : LongBlock<V, Walk::unrolled>::sum(x, columns, pivot);
             return;
         }
         with_vectors(columns, [&](auto vectors) {
@@ -324,6 +329,7 @@ class AnyBlock {
     }
 
     std::size_t columns_;
+    Walk walk_;
     Counts counts_;
 };
 

@@ -203,13 +203,13 @@ template <class V>
     return {sums[0][0], sums[1][0], sums[2][0]};
 }
 
-template <class V, class Delta>
+template <class V, class Delta, Walk walk>
 [[gnu::noinline]] GradientSums sum_long_block(const GradientRows &range, const GradientGroup &group, std::size_t r,
                                               std::size_t begin, std::size_t end) {
     GradientEights<V> sums;
     GradientFloats<V> chunk;
     for (; begin < end; begin += normalize_block) { // there are no more ones to stand for a gamma left out
-        add_chunks<V>(
+        add_chunks<V, walk>(
             GradientRow<V, Delta>(range, group, r, begin), smaller(end - begin, normalize_block),
             [&](auto g, const GradientTerms<V> &terms) __attribute__((always_inline)) {
                 chunk.put(g, terms);
@@ -231,7 +231,9 @@ template <class V, class Delta>
         });
     }
     const std::size_t begin = block * statistics_block;
-    return sum_long_block<V, Delta>(range, group, r, begin, smaller(range.columns, begin + statistics_block));
+    const std::size_t end = smaller(range.columns, begin + statistics_block);
+    return range.walk == Walk::in_loops ? sum_long_block<V, Delta, Walk::in_loops>(range, group, r, begin, end)
+                                        : sum_long_block<V, Delta, Walk::unrolled>(range, group, r, begin, end);
 }
 
 // The sums of the rows of a group.

@@ -34,6 +34,11 @@ enum class Traffic {
 // Which cache is asked for x, and for dy, where they lie in memory.
 enum class FetchInto { l1, l2 };
 
+// How the sums of a row go over its lines, where these are many. Unrolled, each load instruction goes on by 1 KiB from
+// turn to turn. In loops, most of them are run for one line after the other: that keeps a CPU from taking their
+// distance for a stride and fetching, from memory into L1, what lies as far ahead.
+enum class Walk { unrolled, in_loops };
+
 // Lines written past the caches: no limit to how many of them are under way.
 constexpr std::size_t any_number_of_lines = static_cast<std::size_t>(-1) / cache_line_floats;
 
@@ -55,6 +60,7 @@ struct LayerNormRows {
     std::size_t lines_at_once; // of y past the caches, before the loads for them are waited for
     FetchInto fetch_into;
     bool asks_for_y; // line by line, before it is written by ordinary stores
+    Walk walk;
 };
 
 // Statistics are taken block by block of so many columns: a block lies in L1, or those of a group in L2, so that the
@@ -107,6 +113,7 @@ struct GradientRows {
     std::size_t lines_at_once; // of dx past the caches, before the loads for them are waited for
     std::size_t prefetch_lead; // what is asked for of x and dy lies so far beyond the next group, in elements
     FetchInto fetch_into;
+    Walk walk;
 };
 
 // Gradients of gamma and beta are added in single precision over a batch of so many rows, and in double from there.

@@ -5,6 +5,8 @@
 // lanes are added together in the one tree below: hence the same bits everywhere.
 #pragma once
 
+#include "kernel_table.hpp"
+
 #include <cmath>
 #include <cstddef>
 #include <type_traits>
@@ -41,11 +43,11 @@ template <class Use, std::size_t... g>
     (use(std::integral_constant<std::size_t, g>()), ...);
 }
 
-// Calls use(g) with each group of lanes: one constant after the other, so that lanes may stay in registers; or, where
-// they are too many for that, and for the compiler, in a loop.
-template <class V, class Use>
+// Calls use(g) with each group of lanes: one constant after the other, so that lanes may stay in registers; or in a
+// loop, also where they are too many for that, and for the compiler.
+template <class V, Walk walk, class Use>
 [[gnu::always_inline]] inline void for_each_group(const Use &use) {
-    if constexpr (V::width > 1) {
+    if constexpr (walk == Walk::unrolled && V::width > 1) {
         for_each_of(std::make_index_sequence<groups<V>>(), use);
     } else {
         for (std::size_t g = 0; g < groups<V>; ++g) {

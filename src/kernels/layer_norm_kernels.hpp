@@ -144,7 +144,7 @@ template <class V>
 [[gnu::noinline, gnu::cold]] void layer_norm_one_by_one(LayerNormRows range, std::size_t first, std::size_t rows) {
     for (std::size_t row = first; row < first + rows; ++row) {
         RowStatistics<1> statistics;
-        row_statistics<V, AnyBlock<V>>(statistics, row_starts<1>(range, row), range.columns, range.epsilon);
+        row_statistics<V>(statistics, row_starts<1>(range, row), range.columns, range.epsilon, range.walk);
         if (statistics.template are_ordinary<V>()) {
             Output<V, Traffic::cached>(range).put(range, Group<1>{row, statistics, 0});
             write_statistics(range, row, statistics.mean, statistics.rstd);
@@ -196,7 +196,7 @@ void layer_norm_groups(const LayerNormRows &all) {
     std::size_t row = 0;
     for (; range.rows - row >= rows; row += rows) {
         RowStatistics<rows> statistics;
-        row_statistics<V, AnyBlock<V>>(statistics, row_starts<rows>(range, row), range.columns, range.epsilon);
+        row_statistics<V>(statistics, row_starts<rows>(range, row), range.columns, range.epsilon, range.walk);
         const bool more = row + ahead + rows <= range.rows;
         normalize_group(range, Group<rows>{row, statistics, more ? ahead * range.x_stride : 0}, output);
     }
@@ -215,7 +215,7 @@ template <class V, Traffic traffic, class Block, std::size_t rows>
 class Overlapped {
   public:
     [[gnu::always_inline]] explicit Overlapped(const LayerNormRows &range)
-        : range_(range), groups_(range.rows / rows), block_(range.columns), output_(range),
+        : range_(range), groups_(range.rows / rows), block_(range.columns, range.walk), output_(range),
           ahead_(rows_ahead<traffic>(2 * rows + 1, overlapped_prefetch_lead, range.x_stride)) {}
 
     // Step by step, three groups under way. No store leaves the CPU before all older instructions are done, and
@@ -412,7 +412,7 @@ void measure_blocks(const LayerNormRows &range, std::size_t row, BlockRange bloc
     for (std::size_t b = blocks.first; b < blocks.first + blocks.count; ++b) {
         const std::size_t begin = b * statistics_block;
         const Moments<1> block =
-            block_moments<V, AnyBlock<V>>(RowStarts<1>{{x + begin}}, smaller(range.columns - begin, statistics_block));
+            block_moments<V>(RowStarts<1>{{x + begin}}, smaller(range.columns - begin, statistics_block), range.walk);
         moments[b] = {block.count, block.pivot[0], block.offset[0], block.squares[0]};
     }
 }

@@ -152,7 +152,7 @@ template <class V, std::size_t rows>
 [[gnu::noinline, gnu::cold]] Moments<rows> mend_poor_pivots(RowStarts<rows> x, std::size_t columns,
                                                             CentredSums<rows> sums, Moments<rows> moments) {
     using Block = AnyBlock<V>;
-    const Block block(columns);
+    const Block block(columns, Walk::unrolled);
     for (std::size_t r = 0; r < rows; ++r) {
         const CentredSums<1> sum = {{sums.differences[r]}, {sums.squares[r]}};
         if (!has_poor_pivot<V, 1>(sum, moments.count)) {
@@ -179,9 +179,10 @@ template <class V, class Block, std::size_t rows>
     return moments;
 }
 
-template <class V, class Block, std::size_t rows>
-[[gnu::always_inline]] inline Moments<rows> block_moments(const RowStarts<rows> &x, std::size_t columns) {
-    const Block block(columns);
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline Moments<rows> block_moments(const RowStarts<rows> &x, std::size_t columns, Walk walk) {
+    using Block = AnyBlock<V>;
+    const Block block(columns, walk);
     Pivots<rows> pivots;
     choose_pivots<V>(pivots, x, block);
     LaneSums<Block, rows> lanes;
@@ -199,11 +200,11 @@ template <class V, std::size_t rows>
     }
 }
 
-template <class V, class Block, std::size_t rows>
-[[gnu::always_inline]] inline Moments<rows> row_moments(RowStarts<rows> x, std::size_t columns) {
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline Moments<rows> row_moments(RowStarts<rows> x, std::size_t columns, Walk walk) {
     Moments<rows> moments;
     for (std::size_t done = 0; done < columns; done += statistics_block) {
-        add_block<V>(moments, block_moments<V, Block>(x, smaller(columns - done, statistics_block)), done == 0);
+        add_block<V>(moments, block_moments<V>(x, smaller(columns - done, statistics_block), walk), done == 0);
         for (std::size_t r = 0; r < rows; ++r) {
             x.at[r] += statistics_block;
         }
@@ -257,10 +258,10 @@ template <class V, std::size_t rows>
     }
 }
 
-template <class V, class Block, std::size_t rows>
+template <class V, std::size_t rows>
 [[gnu::always_inline]] inline void row_statistics(RowStatistics<rows> &statistics, const RowStarts<rows> &x,
-                                                  std::size_t columns, double epsilon) {
-    const Moments<rows> moments = row_moments<V, Block>(x, columns);
+                                                  std::size_t columns, double epsilon, Walk walk) {
+    const Moments<rows> moments = row_moments<V>(x, columns, walk);
     finish_rows<V>(statistics, moments, 1.0 / moments.count, epsilon);
 }
 
