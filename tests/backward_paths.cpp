@@ -265,7 +265,9 @@ TEST(BackwardPlanning, GroupsRowsOnZen5) {
     EXPECT_EQ(plan_of({8, 513}).rows_of_group, 4U);
     EXPECT_EQ(plan_of(in_memory(96)).rows_of_group, 8U);
     EXPECT_EQ(plan_of(in_memory(97)).rows_of_group, 4U);
-    EXPECT_EQ(plan_of(in_memory(33)).rows_of_group, 4U); // by ordinary stores
+    EXPECT_EQ(plan_of(in_memory(33)).rows_of_group, 8U); // by ordinary stores
+    EXPECT_EQ(plan_of(in_memory(67)).traffic, Traffic::fetched);
+    EXPECT_EQ(plan_of(in_memory(68)).traffic, Traffic::packed);
     EXPECT_EQ(plan_of(in_memory(160)).rows_of_group, 4U);
     EXPECT_EQ(plan_of(in_memory(161)).rows_of_group, 2U);
     EXPECT_EQ(plan_of(in_memory(640)).rows_of_group, 2U);

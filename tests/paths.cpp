@@ -286,10 +286,16 @@ TEST(Plan, GroupsByWhereRowsLieAndWhatTheyFill) {
     }
 }
 
-TEST(Plan, AsksForYExceptOnAmd) {
-    EXPECT_FALSE(plan({8, 64}).asks_for_y);
-    EXPECT_FALSE(plan({8, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, zen_5).asks_for_y);
-    EXPECT_TRUE(plan({8, 64}, 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).asks_for_y);
+TEST(Plan, AsksForYWhereTheCpuGainsByIt) {
+    const auto asks = [](Shape shape, const simdnorm::Machine &machine, bool in_place = false) {
+        return plan(shape, 1, SIMDNORM_STORE_CACHED, 0, in_place, machine).asks_for_y;
+    };
+    EXPECT_FALSE(asks({8, 64}, zen_4));
+    EXPECT_FALSE(asks(in_memory(64), zen_4));
+    EXPECT_FALSE(asks({8, 64}, zen_5));
+    EXPECT_TRUE(asks(in_memory(64), zen_5));
+    EXPECT_FALSE(asks(in_memory(64), zen_5, true));
+    EXPECT_TRUE(asks({8, 64}, emerald_rapids));
 }
 
 TEST(Plan, SumsSingleRowsInMemoryInLoopsExceptOnZen5) {
@@ -365,8 +371,9 @@ TEST(Plan, GroupsRowsOnZen5) {
     EXPECT_EQ(plan_of(513).grouping, Grouping::overlapped_rows);
     EXPECT_EQ(plan_of(959).grouping, Grouping::overlapped_rows);
     EXPECT_EQ(plan_of(961).grouping, Grouping::rows);
-    EXPECT_EQ(plan_of(47).traffic, Traffic::cached);
-    EXPECT_EQ(plan_of(49).traffic, Traffic::packed);
+    EXPECT_EQ(plan_of(59).traffic, Traffic::fetched);
+    EXPECT_EQ(plan_of(59).grouping, Grouping::overlapped_eights);
+    EXPECT_EQ(plan_of(60).traffic, Traffic::packed);
     EXPECT_EQ(plan_of(320).lines_at_once, any_number_of_lines);
     EXPECT_EQ(plan_of(336).lines_at_once, 12U);
     EXPECT_EQ(plan_of(319).lines_at_once, any_number_of_lines);

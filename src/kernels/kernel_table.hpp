@@ -25,7 +25,7 @@ enum class Grouping {
 
 // Where the data lies, and how y gets there. Of the bits, none depends on it.
 enum class Traffic {
-    cached,   // in the caches; or in memory, but of rows too short for anything else to pay
+    cached,   // in the caches; or in memory, but of rows too short for anything else to pay, on some CPUs
     fetched,  // in memory: x is asked for ahead, y written by ordinary stores
     streamed, // in memory: x is asked for ahead, y written past the caches; each of its rows fills whole lines
     packed,   // the same for other rows: elements are held back until they fill a vector
