@@ -93,8 +93,8 @@ class BackwardPaths : public OnInstructionSet {
 };
 
 TEST_P(BackwardPaths, EveryGroupAndTraffic) {
-    for (const std::size_t columns : Sizes{1,   7,   16,  17,  31,  32,   33,   64,   96,   100,  127,
-                                           128, 129, 192, 300, 512, 1000, 1024, 1025, 4096, 4097, 8200}) {
+    for (const std::size_t columns : Sizes{1,   7,   16,  17,  31,  32,  33,   64,   96,   100,  127,  128,
+                                           129, 192, 256, 300, 512, 768, 1000, 1024, 1025, 4096, 4097, 8200}) {
         for (const std::size_t rows : Sizes{1, 2, 7, 8, 16, 17, 41}) {
             if (rows * columns > 70000) {
                 continue;
@@ -283,11 +283,12 @@ TEST(BackwardPlanning, GroupsRowsOnZen5) {
     EXPECT_EQ(plan_of(in_memory(64)).fetch_into, FetchInto::l1);
 }
 
-TEST(BackwardPlanning, SumsRowsInMemoryInLoopsExceptOnZen5) {
-    EXPECT_EQ(plan(in_memory(256)).walk, Walk::in_loops);
-    EXPECT_EQ(plan(in_memory(256), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).walk, Walk::in_loops);
-    EXPECT_EQ(plan(in_memory(256), SIMDNORM_STORE_AUTO, false, 0, 1, zen_5).walk, Walk::unrolled);
-    EXPECT_EQ(plan({8, 256}).walk, Walk::unrolled);
+TEST(BackwardPlanning, SumsInLoopsExceptOnZen5) {
+    for (const Shape &shape : {Shape{8, 256}, in_memory(256)}) {
+        EXPECT_EQ(plan(shape).walk, Walk::in_loops);
+        EXPECT_EQ(plan(shape, SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).walk, Walk::in_loops);
+        EXPECT_EQ(plan(shape, SIMDNORM_STORE_AUTO, false, 0, 1, zen_5).walk, Walk::unrolled);
+    }
 }
 
 TEST(BackwardPlanning, LimitsLinesAtOnceOnZen4) {
@@ -364,8 +365,9 @@ TEST(BackwardPlanning, MergesTogetherWhereThatTakesLongerThanMeeting) {
 }
 
 TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {
-    const auto expect = [](Shape shape, int wanted, int threads, bool shares_rows) {
-        const simdnorm::Division actual = plan(shape, SIMDNORM_STORE_AUTO, false, 0, wanted).division;
+    const auto expect = [](Shape shape, int wanted, int threads, bool shares_rows,
+                           const simdnorm::Machine &machine = zen_4) {
+        const simdnorm::Division actual = plan(shape, SIMDNORM_STORE_AUTO, false, 0, wanted, machine).division;
         EXPECT_EQ(actual.threads, threads) << shape.rows << " x " << shape.columns << " on " << wanted;
         EXPECT_EQ(actual.shares_rows, shares_rows) << shape.rows << " x " << shape.columns << " on " << wanted;
     };
@@ -380,6 +382,9 @@ TEST(BackwardPlanning, DealsOutLeavesAndSharesRowsWhereTheseAreFew) {
     expect({129, 16384}, 2, 2, false); // four leaves
     expect({129, 16384}, 3, 3, true);  // dealt out, one thread would have 72 rows and each of the others 36 at most
     expect({256, 16384}, 4, 4, false);
+    expect({85, 512}, 2, 2, false);
+    expect({85, 512}, 2, 1, false, zen_5);
+    expect({42, 16384}, 4, 1, false, zen_5); // one leaf, and a group of four rows is too little to meet for
 }
 
 } // namespace

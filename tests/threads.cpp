@@ -179,7 +179,8 @@ TEST_P(Threads, ManyCallAtOnceWithTheSameShape) {
 }
 
 TEST_P(Threads, ManyCallAtOnceWithDifferentShapes) {
-    const std::vector<Job> jobs = {job({300, 257}), job({1, 70001}), job({5, 12289}), job({1000, 33}), job({64, 768})};
+    const std::vector<Job> jobs = {job({400, 257}), job({1, 100001}), job({9, 12289}), job({2000, 33}),
+                                   job({130, 768})};
     EXPECT_EQ(wrong_calls(10, 10,
                           [&](int caller, int repeat) {
                               const auto which = static_cast<std::size_t>(caller + repeat) % jobs.size();

@@ -69,10 +69,11 @@ typedef enum simdnorm_store {
 /* The arguments of simdnorm_layer_norm. Set all of it to zero, then the fields that matter: zero is every other
  * field's default. Later versions may add fields at the end.
  *
- * Pointers to float are aligned to 4 bytes; nothing more is asked. No output may overlap another argument, where a
- * matrix is the range of memory from its first element to its last, with these exceptions: y may be x itself with the
- * same stride (any stride if rows is 1), and x and y may be views with the same stride whose rows share no element,
- * such as two column slices of one matrix. */
+ * Pointers to float are aligned to 4 bytes; nothing more is asked, but gamma and beta are read fastest if they start on
+ * lines of 64 bytes, and matrices if their rows do. No output may overlap another argument, where a matrix is the range
+ * of memory from its first element to its last, with these exceptions: y may be x itself with the same stride (any
+ * stride if rows is 1), and x and y may be views with the same stride whose rows share no element, such as two column
+ * slices of one matrix. */
 typedef struct simdnorm_layer_norm_args {
     size_t rows;        /* N; with 0 pointers may be NULL, and the call only checks the other arguments */
     size_t columns;     /* D; at least 1 */

@@ -219,6 +219,7 @@ class ShortBlock {
   public:
     using Lanes = EightFloats;
 
+    // Built as AnyBlock is; too short to be walked in two ways.
     [[gnu::always_inline]] explicit ShortBlock(std::size_t columns, Walk = Walk::unrolled)
         : columns_(columns), counts_(columns) {
         for (std::size_t g = 0; g < groups<V>; ++g) {

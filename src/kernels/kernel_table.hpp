@@ -25,7 +25,7 @@ enum class Grouping {
 
 // Where the data lies, and how y gets there. Of the bits, none depends on it.
 enum class Traffic {
-    cached,   // in the caches; or in memory, but of rows too short for anything else to pay, on some CPUs
+    cached,   // in the caches; or in memory, but of rows too short for anything else to pay on that CPU
     fetched,  // in memory: x is asked for ahead, y written by ordinary stores
     streamed, // in memory: x is asked for ahead, y written past the caches; each of its rows fills whole lines
     packed,   // the same for other rows: elements are held back until they fill a vector
@@ -34,9 +34,9 @@ enum class Traffic {
 // Which cache is asked for x, and for dy, where they lie in memory.
 enum class FetchInto { l1, l2 };
 
-// How the sums of a row go over its lines, where these are many. Unrolled, each load instruction goes on by 1 KiB from
-// turn to turn. In loops, most of them are run for one line after the other: that keeps a CPU from taking their
-// distance for a stride and fetching, from memory into L1, what lies as far ahead.
+// How the sums of a row of more than a quad go over its lines. Unrolled, each load instruction goes on by 1 KiB from
+// turn to turn, which some CPUs take for a stride: they fetch from memory into L1 what lies as far ahead. In loops over
+// the groups of lanes an instruction serves neighbours in turn, so that it keeps no distance.
 enum class Walk { unrolled, in_loops };
 
 // Lines written past the caches: no limit to how many of them are under way.

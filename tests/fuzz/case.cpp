@@ -80,7 +80,7 @@ void draw_many_rows(Input &input, Case &problem) {
 
 void draw_long_rows(Input &input, Case &problem) {
     problem.rows = input.below(6) + 1;
-    problem.columns = 16384 * (input.below(5) + 1) + input.byte();
+    problem.columns = 16384 * (input.below(7) + 1) + input.byte(); // enough for two threads on any CPU
 }
 
 // More than any memory holds: such a call must fail, or look at nothing.
