@@ -45,7 +45,8 @@ bool rows_fill_lines(const Transfer &transfer) {
            fills_lines(reinterpret_cast<std::uintptr_t>(transfer.output) / sizeof(float));
 }
 
-// Rows too short to be packed. On Zen 5 asking for x and y ahead gains up to twice the rate, on Zen 4 it loses a third.
+// Rows too short to be packed. On Zen 5 asking for x and y ahead gains at most widths, some twofold; on Zen 4 it loses
+// a third.
 Traffic traffic_of_short_rows(const Machine &machine) {
     return machine.core == Core::zen_5 ? Traffic::fetched : Traffic::cached;
 }
@@ -109,8 +110,8 @@ FetchInto fetch_into(const Machine &machine) {
     return machine.core == Core::zen_5 ? FetchInto::l1 : FetchInto::l2;
 }
 
-// Forward, of rows that go singly. On Zen 4 they have half the rate at some widths unrolled, and on Emerald Rapids this
-// was not compared; on Zen 5 unrolled is 3 to 15% ahead from 768 columns on.
+// Forward, of rows that go singly. On Zen 4 they have two thirds of the rate at some widths unrolled, and on Emerald
+// Rapids this was not compared; on Zen 5 unrolled is 3 to 15% ahead from 768 columns on.
 Walk walk_of_single_rows_in_memory(const Machine &machine) {
     return machine.core == Core::zen_5 ? Walk::unrolled : Walk::in_loops;
 }

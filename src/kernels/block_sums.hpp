@@ -309,8 +309,7 @@ class AnyBlock {
   private:
     [[gnu::noinline]] static typename V::Double sample(const float *x, std::size_t columns, Walk walk) {
         if (columns > quad_columns) {
-            return walk == Walk::in_loops ? LongBlock<V, Walk::in_loops>::sample(x, columns)
-                                          : LongBlock<V, Walk::unrolled>::sample(x, columns);
+            return with_walk(walk, [&](auto chosen) { return LongBlock<V, chosen>::sample(x, columns); });
         }
         return with_vectors(columns, [&](auto vectors) { return ShortBlock<V, vectors>(columns).sample(x); });
     }
@@ -318,8 +317,7 @@ class AnyBlock {
     [[gnu::noinline]] static void sum(BlockSums<Lanes> &sums, const float *x, std::size_t columns, float pivot,
                                       Walk walk) {
         if (columns > quad_columns) {
-            sums = walk == Walk::in_loops ? LongBlock<V, Walk::in_loops>::sum(x, columns, pivot)
-                                          : LongBlock<V, Walk::unrolled>::sum(x, columns, pivot);
+            sums = with_walk(walk, [&](auto chosen) { return LongBlock<V, chosen>::sum(x, columns, pivot); });
             return;
         }
         with_vectors(columns, [&](auto vectors) {

@@ -232,8 +232,8 @@ template <class V, class Delta>
     }
     const std::size_t begin = block * statistics_block;
     const std::size_t end = smaller(range.columns, begin + statistics_block);
-    return range.walk == Walk::in_loops ? sum_long_block<V, Delta, Walk::in_loops>(range, group, r, begin, end)
-                                        : sum_long_block<V, Delta, Walk::unrolled>(range, group, r, begin, end);
+    return with_walk(range.walk,
+                     [&](auto walk) { return sum_long_block<V, Delta, walk>(range, group, r, begin, end); });
 }
 
 // The sums of the rows of a group.

@@ -57,6 +57,13 @@ template <class V, Walk walk, class Use>
     }
 }
 
+// Calls use(walk) with the walk as a constant.
+template <class Use>
+[[gnu::always_inline]] inline auto with_walk(Walk walk, const Use &use) {
+    return walk == Walk::in_loops ? use(std::integral_constant<Walk, Walk::in_loops>())
+                                  : use(std::integral_constant<Walk, Walk::unrolled>());
+}
+
 // The 32 lanes in single precision.
 template <class V>
 struct FloatLanes {

@@ -235,11 +235,6 @@ struct RowStatistics {
     }
 };
 
-template <std::size_t rows>
-[[gnu::always_inline]] inline RowStatistics<1> row_of(const RowStatistics<rows> &s, std::size_t r) {
-    return {{s.mean[r]}, {s.rstd[r]}, {s.shift[r]}, {s.variance[r]}};
-}
-
 template <class V, std::size_t rows>
 [[gnu::always_inline]] inline void finish_rows(RowStatistics<rows> &statistics, const Moments<rows> &moments,
                                                double per_element, double epsilon) {
