@@ -85,18 +85,9 @@ Grouping grouping_of_short_rows_in_memory(std::size_t columns) {
     return columns <= 48 ? Grouping::overlapped_eights : Grouping::overlapped_pairs;
 }
 
-// Many, as steps wait for each other. Of long rows fewer: on Zen 4 so many as stay in L2, on the others four, and on
-// Emerald Rapids two of about 4 KiB, one after the other in memory: four of x, dy and dx each would take all twelve
-// ways of a set of L1.
+// Many, as steps wait for each other. Of long rows fewer: on Zen 4 so many as stay in L2.
 std::size_t gradient_rows_in_cache(std::size_t columns, const Machine &machine) {
-    if (machine.core == Core::zen_4) {
-        return columns <= 4096 ? 8 : 4;
-    }
-    if (machine.core == Core::zen_5) {
-        return columns <= 512 ? 8 : 4;
-    }
-    const bool about_a_page = columns > 896 && columns < 1152;
-    return columns <= 512 ? 8 : about_a_page ? 2 : 4;
+    return columns <= (machine.core == Core::zen_4 ? 4096 : 512) ? 8 : 4;
 }
 
 // How far what is asked for of x and dy lies beyond the next group: on Zen 4 less cost up to 15%, on Emerald Rapids
@@ -110,16 +101,11 @@ FetchInto fetch_into(const Machine &machine) {
     return machine.core == Core::zen_5 ? FetchInto::l1 : FetchInto::l2;
 }
 
-// Forward, of rows that go singly. On Zen 4 they have two thirds of the rate at some widths unrolled, and on Emerald
-// Rapids this was not compared; on Zen 5 unrolled is 3 to 15% ahead from 768 columns on.
-Walk walk_of_single_rows_in_memory(const Machine &machine) {
-    return machine.core == Core::zen_5 ? Walk::unrolled : Walk::in_loops;
-}
-
-// Backward, of all rows. On Zen 4 loops are ahead wherever the data lie; on Zen 5 unrolled is by 2 to 25% in cache, and
-// in memory by as much at some widths as it is behind at others.
-Walk walk_of_gradients(const Machine &machine) {
-    return machine.core == Core::zen_5 ? Walk::unrolled : Walk::in_loops;
+// Forward, of rows in memory that go singly, and backward, of all rows. On Zen 4 forward in memory loses a third at
+// some widths unrolled, and backward some wherever the data lie. Unrolled is ahead on Zen 5 by 3 to 15% forward from
+// 768 columns on and by 2 to 25% backward in cache, and on Emerald Rapids by 2% forward and 3 to 7% backward.
+Walk walk_in_memory_and_of_gradients(const Machine &machine) {
+    return machine.core == Core::zen_4 ? Walk::in_loops : Walk::unrolled;
 }
 
 // Before ordinary stores. On AMD's CPUs it costs up to a sixth where y is in the caches. Where y is in memory, Zen 5
@@ -154,7 +140,6 @@ struct GroupingLimits {
     std::size_t overlapped_rows = 0;
     std::size_t rows = 0;
     std::size_t fours = 0;
-    std::size_t pairs = 0;
 };
 constexpr std::size_t any_columns = SIZE_MAX;
 
@@ -185,7 +170,7 @@ GroupingLimits limits_in_cache(bool rows_fill_lines, const Machine &machine) {
             .overlapped_fours = rows_fill_lines ? 384U : 0U,
             .overlapped_pairs = rows_fill_lines ? 768U : 600U,
             .overlapped_rows = scaled(1280, machine.l1d),
-            .pairs = any_columns};
+            .fours = any_columns};
 }
 
 // On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
@@ -230,7 +215,6 @@ Grouping grouping_within(const GroupingLimits &limits, std::size_t columns) {
            : may_overlap && columns <= limits.overlapped_rows   ? Grouping::overlapped_rows
            : columns <= limits.rows                             ? Grouping::rows
            : columns <= limits.fours                            ? Grouping::fours
-           : columns <= limits.pairs                            ? Grouping::pairs
                                                                 : Grouping::rows;
 }
 
@@ -264,14 +248,13 @@ std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const 
 namespace {
 
 // As GroupingLimits: up to how many columns rows of the backward pass go by eights, fours and pairs, and singly, and
-// then once more by fours and pairs. Longer rows go singly.
+// then once more by fours. Longer rows go singly.
 struct GradientLimits {
     std::size_t eights;
     std::size_t fours;
     std::size_t pairs;
     std::size_t rows;
     std::size_t long_fours;
-    std::size_t long_pairs;
 };
 
 // So few that x and dy of those under way stay in L1, and fewer still on Zen 4. Eight of the shortest have one tree for
@@ -280,13 +263,13 @@ struct GradientLimits {
 GradientLimits gradient_limits_in_memory(const Machine &machine) {
     switch (machine.core) {
     case Core::zen_4:
-        return {.eights = 112, .fours = 192, .pairs = 480, .rows = 2047, .long_fours = 8192, .long_pairs = 0};
+        return {.eights = 112, .fours = 192, .pairs = 480, .rows = 2047, .long_fours = 8192};
     case Core::zen_5:
-        return {.eights = 96, .fours = 160, .pairs = 640, .rows = 2047, .long_fours = 4096, .long_pairs = 0};
+        return {.eights = 96, .fours = 160, .pairs = 640, .rows = 2047, .long_fours = 4096};
     case Core::emerald_rapids:
         break;
     }
-    return {.eights = 96, .fours = 192, .pairs = 640, .rows = 2047, .long_fours = 8192, .long_pairs = any_columns};
+    return {.eights = 96, .fours = 192, .pairs = 640, .rows = any_columns, .long_fours = 0};
 }
 
 } // namespace
@@ -298,7 +281,6 @@ std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine)
            : columns <= limits.pairs      ? 2
            : columns <= limits.rows       ? 1
            : columns <= limits.long_fours ? 4
-           : columns <= limits.long_pairs ? 2
                                           : 1;
 }
 
@@ -359,7 +341,7 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
             lines_at_once_in_memory(args.columns, traffic, machine),
             fetch_into(machine),
             asks_for_y(transfer, traffic, machine),
-            goes_singly(grouping) && traffic != Traffic::cached ? walk_of_single_rows_in_memory(machine)
+            goes_singly(grouping) && traffic != Traffic::cached ? walk_in_memory_and_of_gradients(machine)
                                                                 : Walk::unrolled};
 }
 
@@ -413,7 +395,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
             gradient_lines_at_once_in_memory(args.columns, traffic, machine),
             gradient_prefetch_lead(machine),
             fetch_into(machine),
-            walk_of_gradients(machine),
+            walk_in_memory_and_of_gradients(machine),
             division.threads > 1 && !division.shares_rows && args.columns >= least_columns_to_merge_together};
 }
 

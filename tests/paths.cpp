@@ -27,7 +27,6 @@ inline std::ostream &operator<<(std::ostream &out, Grouping grouping) {
                                      "overlapped pairs",
                                      "overlapped rows",
                                      "fours",
-                                     "pairs",
                                      "rows"};
     static_assert(std::size(names) == static_cast<std::size_t>(Grouping::rows) + 1);
     return out << names[static_cast<int>(grouping)];
@@ -51,11 +50,10 @@ constexpr Grouping all_groupings[] = {Grouping::interleaved_eights,
                                       Grouping::overlapped_pairs,
                                       Grouping::overlapped_rows,
                                       Grouping::fours,
-                                      Grouping::pairs,
                                       Grouping::rows};
 
 bool is_overlapped(Grouping grouping) {
-    return grouping != Grouping::fours && grouping != Grouping::pairs && grouping != Grouping::rows;
+    return grouping != Grouping::fours && grouping != Grouping::rows;
 }
 
 bool is_possible(Grouping grouping, std::size_t columns) {
@@ -300,12 +298,12 @@ TEST(Plan, AsksForYWhereTheCpuGainsByIt) {
     EXPECT_TRUE(asks({8, 64}, emerald_rapids));
 }
 
-TEST(Plan, SumsSingleRowsInMemoryInLoopsExceptOnZen5) {
+TEST(Plan, SumsSingleRowsInMemoryInLoopsOnZen4) {
     EXPECT_EQ(plan(in_memory(768)).walk, Walk::in_loops);
     EXPECT_EQ(plan(in_memory(1280)).walk, Walk::in_loops);
     EXPECT_EQ(plan(in_memory(1280), 1, SIMDNORM_STORE_CACHED).walk, Walk::in_loops);
     EXPECT_EQ(plan(in_memory(768), 1, SIMDNORM_STORE_AUTO, 0, false, zen_5).walk, Walk::unrolled);
-    EXPECT_EQ(plan(in_memory(800), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).walk, Walk::in_loops);
+    EXPECT_EQ(plan(in_memory(800), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).walk, Walk::unrolled);
     EXPECT_EQ(plan(in_memory(256)).walk, Walk::unrolled);  // in pairs
     EXPECT_EQ(plan(in_memory(8192)).walk, Walk::unrolled); // in fours
     EXPECT_EQ(plan({8, 768}).walk, Walk::unrolled);
@@ -324,13 +322,13 @@ TEST(Plan, GroupsRowsOnEmeraldRapids) {
     EXPECT_EQ(grouping(768, true), Grouping::overlapped_pairs);
     EXPECT_EQ(grouping(784, true), Grouping::overlapped_rows);
     EXPECT_EQ(grouping(1920, true), Grouping::overlapped_rows);
-    EXPECT_EQ(grouping(1936, true), Grouping::pairs);
+    EXPECT_EQ(grouping(1936, true), Grouping::fours);
     EXPECT_EQ(grouping(192, false), Grouping::overlapped_eights);
     EXPECT_EQ(grouping(193, false), Grouping::overlapped_pairs);
     EXPECT_EQ(grouping(600, false), Grouping::overlapped_pairs);
     EXPECT_EQ(grouping(601, false), Grouping::overlapped_rows);
     EXPECT_EQ(grouping(1920, false), Grouping::overlapped_rows);
-    EXPECT_EQ(grouping(1921, false), Grouping::pairs);
+    EXPECT_EQ(grouping(1921, false), Grouping::fours);
     const auto planned = [](std::size_t offset_of_y) {
         return plan({8, 320}, 1, SIMDNORM_STORE_AUTO, offset_of_y, false, emerald_rapids).grouping;
     };
@@ -341,7 +339,7 @@ TEST(Plan, GroupsRowsOnEmeraldRapids) {
     };
     EXPECT_EQ(on_half_of_that_l1(768), Grouping::overlapped_pairs);
     EXPECT_EQ(on_half_of_that_l1(960), Grouping::overlapped_rows);
-    EXPECT_EQ(on_half_of_that_l1(976), Grouping::pairs);
+    EXPECT_EQ(on_half_of_that_l1(976), Grouping::fours);
 }
 
 TEST(Plan, GroupsRowsOnZen5) {

@@ -19,7 +19,6 @@ enum class Grouping {
     overlapped_pairs,
     overlapped_rows,
     fours,
-    pairs,
     rows
 };
 

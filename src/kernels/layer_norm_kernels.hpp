@@ -374,8 +374,6 @@ void layer_norm_grouped(const LayerNormRows &range) {
             return layer_norm_overlapped<V, traffic, AnyBlock<V>, 1>(range);
         case Grouping::fours:
             return layer_norm_groups<V, traffic, 4>(range);
-        case Grouping::pairs:
-            return layer_norm_groups<V, traffic, 2>(range);
         case Grouping::rows:
             return layer_norm_groups<V, traffic, 1>(range);
         }
