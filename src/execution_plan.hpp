@@ -23,6 +23,7 @@ struct ExecutionPlan {
     Traffic traffic;
     std::size_t lines_at_once = any_number_of_lines;
     FetchInto fetch_into = FetchInto::l2;
+    bool fetches_twice = false;
     bool asks_for_y = false;
     Walk walk = Walk::unrolled;
 };

@@ -31,6 +31,7 @@ LayerNormRows all_rows(const simdnorm_layer_norm_args &args, const ExecutionPlan
             .traffic = plan.traffic,
             .lines_at_once = plan.lines_at_once,
             .fetch_into = plan.fetch_into,
+            .fetches_twice = plan.fetches_twice,
             .asks_for_y = plan.asks_for_y,
             .walk = plan.walk};
 }

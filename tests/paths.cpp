@@ -128,6 +128,7 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
                                                    .traffic = traffic,
                                                    .lines_at_once = rows % 2 == 0 ? 5 : any_number_of_lines,
                                                    .fetch_into = rows < 8 ? FetchInto::l1 : FetchInto::l2,
+                                                   .fetches_twice = rows % 2 == 1,
                                                    .asks_for_y = rows % 4 < 2,
                                                    .walk = rows % 3 == 2 ? Walk::in_loops : Walk::unrolled});
                     }
@@ -296,6 +297,18 @@ TEST(Plan, AsksForYWhereTheCpuGainsByIt) {
     EXPECT_TRUE(asks(in_memory(64), zen_5));
     EXPECT_FALSE(asks(in_memory(64), zen_5, true));
     EXPECT_TRUE(asks({8, 64}, emerald_rapids));
+}
+
+TEST(Plan, FetchesLongerRowsTwiceOnEmeraldRapids) {
+    const auto fetches_twice = [](Shape shape, const simdnorm::Machine &machine) {
+        return plan(shape, 1, SIMDNORM_STORE_AUTO, 0, false, machine).fetches_twice;
+    };
+    EXPECT_FALSE(fetches_twice(in_memory(128), emerald_rapids));
+    EXPECT_TRUE(fetches_twice(in_memory(129), emerald_rapids));
+    EXPECT_TRUE(fetches_twice(in_memory(1024), emerald_rapids));
+    EXPECT_FALSE(fetches_twice({8, 1024}, emerald_rapids));
+    EXPECT_FALSE(fetches_twice(in_memory(1024), zen_4));
+    EXPECT_FALSE(fetches_twice(in_memory(1024), zen_5));
 }
 
 TEST(Plan, SumsSingleRowsInMemoryInLoopsOnZen4) {

@@ -33,19 +33,18 @@ template <std::size_t rows>
     return x;
 }
 
-// Rows that are normalised together. `ahead`: how many elements further lies what will be wanted next of x, where x is
-// asked for.
+// Rows that are normalised together.
 template <std::size_t rows>
 struct Group {
     std::size_t first;
     const RowStatistics<rows> &statistics;
-    std::size_t ahead;
+    Lookahead ahead;
 };
 
 // The columns from `begin` on, no more than normalize_block of them, of rows from `first` on.
 template <std::size_t rows>
 [[gnu::always_inline]] inline Segment<rows> segment_of(const LayerNormRows &range, std::size_t first, std::size_t begin,
-                                                       std::size_t ahead) {
+                                                       Lookahead ahead) {
     Segment<rows> segment;
     const float *x = range.x + first * range.x_stride + begin;
     float *y = range.y + first * range.y_stride + begin;
@@ -146,7 +145,7 @@ template <class V>
         RowStatistics<1> statistics;
         row_statistics<V>(statistics, row_starts<1>(range, row), range.columns, range.epsilon, range.walk);
         if (statistics.template are_ordinary<V>()) {
-            Output<V, Traffic::cached>(range).put(range, Group<1>{row, statistics, 0});
+            Output<V, Traffic::cached>(range).put(range, Group<1>{row, statistics, {}});
             write_statistics(range, row, statistics.mean, statistics.rstd);
         } else {
             const MeanAndRstd extreme = normalize_extreme_row(range, row);
@@ -198,7 +197,7 @@ void layer_norm_groups(const LayerNormRows &all) {
         RowStatistics<rows> statistics;
         row_statistics<V>(statistics, row_starts<rows>(range, row), range.columns, range.epsilon, range.walk);
         const bool more = row + ahead + rows <= range.rows;
-        normalize_group(range, Group<rows>{row, statistics, more ? ahead * range.x_stride : 0}, output);
+        normalize_group(range, Group<rows>{row, statistics, {.to_fetched = more ? ahead * range.x_stride : 0}}, output);
     }
     if constexpr (rows > 1) {
         layer_norm_groups<V, traffic, rows / 2>(rest_of(range, row));
@@ -280,8 +279,11 @@ class Overlapped {
 
     [[gnu::always_inline]] Group<rows> group(std::size_t g) {
         const std::size_t row = g * rows;
-        const bool more = row + ahead_ + rows <= range_.rows;
-        return {row, flight(g).statistics, more ? ahead_ * range_.x_stride : 0};
+        if (row + ahead_ + rows > range_.rows) {
+            return {row, flight(g).statistics, {}};
+        }
+        const std::size_t to_summed = range_.fetches_twice ? 2 * rows * range_.x_stride : 0;
+        return {row, flight(g).statistics, {.to_fetched = ahead_ * range_.x_stride, .to_summed = to_summed}};
     }
 
     [[gnu::always_inline]] void choose(std::size_t g) {
@@ -448,7 +450,7 @@ void normalize_blocks(const LayerNormRows &range, std::size_t row, BlockRange bl
         const LayerNormRows part = columns_of_row(range, row, blocks);
         const std::size_t ahead = row + 1 < range.rows ? range.x_stride : 0;
         with_traffic<V>(range.traffic, [&](auto traffic) {
-            Output<V, traffic>(part).put(part, Group<1>{0, statistics, ahead});
+            Output<V, traffic>(part).put(part, Group<1>{0, statistics, {.to_fetched = ahead}});
         });
     }
     if (blocks.first == 0) {

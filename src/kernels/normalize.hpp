@@ -117,14 +117,21 @@ template <class V, Traffic traffic, std::size_t lines_of_turn, class Prefetch, c
         });
 }
 
-// A block of columns of `rows` rows. What will be wanted next of x lies `ahead` elements further.
+// How many elements further lies what is asked for of x, where it lies in memory: what is fetched now, and what is
+// summed next and asked for once more; 0: it is not.
+struct Lookahead {
+    std::size_t to_fetched = 0;
+    std::size_t to_summed = 0;
+};
+
+// A block of columns of `rows` rows.
 template <std::size_t rows>
 struct Segment {
     const float *x[rows];
     float *y[rows];
     const float *gamma;
     const float *beta;
-    std::size_t ahead;
+    Lookahead ahead;
     std::size_t lines_at_once;
     FetchInto fetch_into;
     bool asks_for_y;
@@ -198,7 +205,10 @@ struct Normalizer {
     [[gnu::always_inline]] void prefetch(const Segment<rows> &s, std::size_t j) const {
         for (std::size_t r = 0; r < rows; ++r) {
             if constexpr (traffic != Traffic::cached) {
-                V::prefetch(s.x[r] + j + s.ahead, s.fetch_into);
+                V::prefetch(s.x[r] + j + s.ahead.to_fetched, s.fetch_into);
+                if (s.ahead.to_summed != 0) {
+                    V::prefetch(s.x[r] + j + s.ahead.to_summed, FetchInto::l1);
+                }
             }
             if constexpr (!passes_caches(traffic)) {
                 if (s.asks_for_y) {
