@@ -247,7 +247,9 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     EXPECT_EQ(on_emerald_rapids(193), 2U);
     EXPECT_EQ(on_emerald_rapids(640), 2U);
     EXPECT_EQ(on_emerald_rapids(641), 1U);
-    EXPECT_EQ(on_emerald_rapids(3000000), 1U);
+    for (const std::size_t columns : Sizes{2048, 8192, 8193, 3000000}) {
+        EXPECT_EQ(on_emerald_rapids(columns), 1U) << columns;
+    }
     EXPECT_EQ(plan(in_memory(64)).prefetch_lead, 2048U);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).prefetch_lead, 256U);
 }

@@ -128,7 +128,7 @@ TEST_P(Paths, EveryGroupingAndTraffic) {
                                                    .traffic = traffic,
                                                    .lines_at_once = rows % 2 == 0 ? 5 : any_number_of_lines,
                                                    .fetch_into = rows < 8 ? FetchInto::l1 : FetchInto::l2,
-                                                   .fetches_twice = rows % 2 == 1,
+                                                   .fetches_twice = rows != 8,
                                                    .asks_for_y = rows % 4 < 2,
                                                    .walk = rows % 3 == 2 ? Walk::in_loops : Walk::unrolled});
                     }
@@ -299,19 +299,20 @@ TEST(Plan, AsksForYWhereTheCpuGainsByIt) {
     EXPECT_TRUE(asks({8, 64}, emerald_rapids));
 }
 
-TEST(Plan, FetchesLongerRowsTwiceOnEmeraldRapids) {
+TEST(Plan, FetchesRowsOfOverlappingGroupsTwiceOnEmeraldRapids) {
     const auto fetches_twice = [](Shape shape, const simdnorm::Machine &machine) {
         return plan(shape, 1, SIMDNORM_STORE_AUTO, 0, false, machine).fetches_twice;
     };
     EXPECT_FALSE(fetches_twice(in_memory(128), emerald_rapids));
     EXPECT_TRUE(fetches_twice(in_memory(129), emerald_rapids));
-    EXPECT_TRUE(fetches_twice(in_memory(1024), emerald_rapids));
+    EXPECT_TRUE(fetches_twice(in_memory(1920), emerald_rapids));
+    EXPECT_FALSE(fetches_twice(in_memory(1936), emerald_rapids));
     EXPECT_FALSE(fetches_twice({8, 1024}, emerald_rapids));
     EXPECT_FALSE(fetches_twice(in_memory(1024), zen_4));
     EXPECT_FALSE(fetches_twice(in_memory(1024), zen_5));
 }
 
-TEST(Plan, SumsSingleRowsInMemoryInLoopsOnZen4) {
+TEST(Plan, SumsSingleRowsInMemoryInLoopsOnZen4Alone) {
     EXPECT_EQ(plan(in_memory(768)).walk, Walk::in_loops);
     EXPECT_EQ(plan(in_memory(1280)).walk, Walk::in_loops);
     EXPECT_EQ(plan(in_memory(1280), 1, SIMDNORM_STORE_CACHED).walk, Walk::in_loops);
@@ -436,12 +437,15 @@ TEST(Plan, LimitsLinesAtOnceOnZen4) {
               any_number_of_lines);
 }
 
-TEST(Plan, GroupsRowsInMemoryAsInCacheOnEmeraldRapids) {
-    for (const std::size_t columns : Sizes{64, 128, 256, 257, 601, 784, 1024, 50257}) {
+TEST(Plan, GroupsRowsInMemoryAsInCacheOnEmeraldRapidsUntilFourAreTooLong) {
+    const auto grouping = [](std::size_t columns) {
+        return plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping;
+    };
+    for (const std::size_t columns : Sizes{64, 128, 256, 257, 601, 784, 1024, 24576}) {
         const bool fills_lines = columns % simdnorm::cache_line_floats == 0;
-        EXPECT_EQ(plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping,
-                  simdnorm::grouping_in_cache(columns, fills_lines, emerald_rapids));
+        EXPECT_EQ(grouping(columns), simdnorm::grouping_in_cache(columns, fills_lines, emerald_rapids));
     }
+    EXPECT_EQ(grouping(24577), Grouping::rows);
 }
 
 TEST(Plan, OverlapsOnlyRowsOfOneBlockHoweverLargeL1Is) {

@@ -58,7 +58,7 @@ struct LayerNormRows {
     Traffic traffic;
     std::size_t lines_at_once; // of y past the caches, before the loads for them are waited for
     FetchInto fetch_into;
-    bool fetches_twice; // x in memory, of groups that overlap: once more into L1, shortly before its sums
+    bool fetches_twice; // x in memory, of groups that overlap step by step: once more into L1, just before its sums
     bool asks_for_y;    // line by line, before it is written by ordinary stores
     Walk walk;
 };

@@ -277,13 +277,10 @@ class Overlapped {
     [[gnu::always_inline]] InFlight &flight(std::size_t g) { return flight_[g % most_under_way]; }
     [[gnu::always_inline]] RowStarts<rows> x(std::size_t g) const { return row_starts<rows>(range_, g * rows); }
 
-    [[gnu::always_inline]] Group<rows> group(std::size_t g) {
+    [[gnu::always_inline]] Group<rows> group(std::size_t g, std::size_t to_summed) {
         const std::size_t row = g * rows;
-        if (row + ahead_ + rows > range_.rows) {
-            return {row, flight(g).statistics, {}};
-        }
-        const std::size_t to_summed = range_.fetches_twice ? 2 * rows * range_.x_stride : 0;
-        return {row, flight(g).statistics, {.to_fetched = ahead_ * range_.x_stride, .to_summed = to_summed}};
+        const bool more = row + ahead_ + rows <= range_.rows;
+        return {row, flight(g).statistics, {.to_fetched = more ? ahead_ * range_.x_stride : 0, .to_summed = to_summed}};
     }
 
     [[gnu::always_inline]] void choose(std::size_t g) {
@@ -311,13 +308,17 @@ class Overlapped {
         }
     }
 
-    [[gnu::always_inline]] void normalize(std::size_t g) { normalize_group(range_, group(g), output_); }
+    // Step by step, the sums of the group after the next one follow.
+    [[gnu::always_inline]] void normalize(std::size_t g) {
+        const bool asks = range_.fetches_twice && g + 2 < groups_;
+        normalize_group(range_, group(g, asks ? 2 * rows * range_.x_stride : 0), output_);
+    }
 
     // Of two groups, one whose rows are all ordinary.
     [[gnu::always_inline]] void sum_and_normalize(std::size_t summed, std::size_t normalized) {
         constexpr std::size_t pass = rows_of_pass<V, traffic, rows>;
         const RowStarts<rows> starts = x(summed);
-        const Group<rows> ready = group(normalized);
+        const Group<rows> ready = group(normalized, 0);
         for (std::size_t first = 0; first < rows; first += pass) {
             for (std::size_t r = first; r < first + pass; ++r) {
                 block_.sum(flight(summed).lanes.of_row[r], starts.at[r], flight(summed).pivots.of_row[r]);

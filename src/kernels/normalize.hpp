@@ -117,8 +117,8 @@ template <class V, Traffic traffic, std::size_t lines_of_turn, class Prefetch, c
         });
 }
 
-// How many elements further lies what is asked for of x, where it lies in memory: what is fetched now, and what is
-// summed next and asked for once more; 0: it is not.
+// Where x lies in memory, it is asked for so many elements beyond what is normalised: what is fetched from there now,
+// and what is summed next, into L1; or 0: that is not asked for once more.
 struct Lookahead {
     std::size_t to_fetched = 0;
     std::size_t to_summed = 0;
