@@ -46,9 +46,10 @@ bool rows_fill_lines(const Transfer &transfer) {
 }
 
 // Rows too short to be packed. On Zen 5 asking for x and y ahead gains at most widths, some twofold; on Zen 4 it loses
-// a third.
-Traffic traffic_of_short_rows(const Machine &machine) {
-    return machine.core == Core::zen_5 ? Traffic::fetched : Traffic::cached;
+// a third; on Emerald Rapids it gains up to a fifth, but for the shortest rows, which lose as much.
+Traffic traffic_of_short_rows(std::size_t columns, const Machine &machine) {
+    const std::size_t least_fetched = machine.core == Core::emerald_rapids ? 20 : 1;
+    return machine.core != Core::zen_4 && columns >= least_fetched ? Traffic::fetched : Traffic::cached;
 }
 
 // Ordinary stores leave the output in the caches for whoever reads it next; past the last cache there is nothing to
@@ -63,13 +64,13 @@ Traffic choose_traffic(const Transfer &transfer, const Machine &machine, std::si
     return rows_fill_lines(transfer) ? Traffic::streamed
            : transfer.store == SIMDNORM_STORE_STREAMING || transfer.columns >= least_packed
                ? Traffic::packed
-               : traffic_of_short_rows(machine);
+               : traffic_of_short_rows(transfer.columns, machine);
 }
 
 // Of shorter rows, holding back what does not fill a line costs more than it saves: on Zen 4 in both passes, on Emerald
 // Rapids, where ordinary stores to memory cost twice as much, and on Zen 5 less so.
 std::size_t least_packed_columns(const Machine &machine) {
-    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 60 : 32;
+    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 60 : 36;
 }
 std::size_t least_packed_gradients(const Machine &machine) {
     return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 68 : 48;
@@ -124,8 +125,8 @@ bool asks_for_y(const Transfer &transfer, Traffic traffic, const Machine &machin
            (machine.core == Core::zen_5 && traffic == Traffic::fetched && !transfer.in_place);
 }
 
-std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns, const Machine &machine) {
-    return columns <= (machine.core == Core::zen_4 ? 48 : 32) ? 8 : 4;
+std::size_t gradient_rows_of_short_rows_in_memory(std::size_t columns) {
+    return columns <= 48 ? 8 : 4;
 }
 
 // A row of so many columns, with gamma and beta, stays in an L2 of 1 MiB, for which alone this was measured; one of x
@@ -395,7 +396,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
     const Traffic traffic = choose_traffic(transfer, machine, least_packed_gradients(machine));
     const std::size_t rows_of_group = traffic != Traffic::cached ? gradient_rows_in_memory(args.columns, machine)
                                       : lies_in_memory(transfer, machine)
-                                          ? gradient_rows_of_short_rows_in_memory(args.columns, machine)
+                                          ? gradient_rows_of_short_rows_in_memory(args.columns)
                                           : gradient_rows_in_cache(args.columns, machine);
     const Division division = divide(args.rows, args.columns, rows_of_leaf, rows_of_group, args.threads, machine);
     return {rows_of_leaf,

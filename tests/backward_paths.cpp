@@ -238,8 +238,8 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     const auto on_emerald_rapids = [](std::size_t columns) {
         return plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).rows_of_group;
     };
-    EXPECT_EQ(on_emerald_rapids(31), 8U);
-    EXPECT_EQ(on_emerald_rapids(33), 4U);
+    EXPECT_EQ(on_emerald_rapids(19), 8U);
+    EXPECT_EQ(on_emerald_rapids(33), 8U);
     EXPECT_EQ(on_emerald_rapids(48), 8U);
     EXPECT_EQ(on_emerald_rapids(96), 8U);
     EXPECT_EQ(on_emerald_rapids(97), 4U);
@@ -310,8 +310,13 @@ TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(plan(in_memory(64)).traffic, Traffic::streamed);
     EXPECT_EQ(plan(in_memory(97)).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(95)).traffic, Traffic::cached);
-    EXPECT_EQ(plan(in_memory(49), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).traffic, Traffic::packed);
-    EXPECT_EQ(plan(in_memory(47), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).traffic, Traffic::cached);
+    const auto on_emerald_rapids = [](std::size_t columns) {
+        return plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids);
+    };
+    EXPECT_EQ(on_emerald_rapids(19).traffic, Traffic::cached);
+    EXPECT_EQ(on_emerald_rapids(20).traffic, Traffic::fetched);
+    EXPECT_EQ(on_emerald_rapids(47).traffic, Traffic::fetched);
+    EXPECT_EQ(on_emerald_rapids(49).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(96), SIMDNORM_STORE_AUTO, false, 1).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, true).traffic, Traffic::fetched);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);

@@ -472,8 +472,14 @@ TEST(Plan, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(plan(in_memory(64)).traffic, Traffic::streamed);
     EXPECT_EQ(plan(in_memory(97)).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(95)).traffic, Traffic::cached);
-    EXPECT_EQ(plan(in_memory(33), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).traffic, Traffic::packed);
-    EXPECT_EQ(plan(in_memory(31), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).traffic, Traffic::cached);
+    const auto traffic_on_emerald_rapids = [](std::size_t columns) {
+        return plan(in_memory(columns), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).traffic;
+    };
+    EXPECT_EQ(traffic_on_emerald_rapids(19), Traffic::cached);
+    EXPECT_EQ(traffic_on_emerald_rapids(20), Traffic::fetched);
+    EXPECT_EQ(traffic_on_emerald_rapids(32), Traffic::streamed);
+    EXPECT_EQ(traffic_on_emerald_rapids(35), Traffic::fetched);
+    EXPECT_EQ(traffic_on_emerald_rapids(36), Traffic::packed);
     EXPECT_EQ(plan(in_memory(95), 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(96), 1, SIMDNORM_STORE_AUTO, 4).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);
