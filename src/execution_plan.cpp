@@ -141,7 +141,7 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
 }
 
 // Up to how many columns rows go in which groups, one kind after the other; a kind whose limit is not above that of the
-// one before is not used. Longer rows go singly. Where groups end was measured on each CPU (docs/performance.md).
+// one before is not used. Longer rows go singly. Where groups end was measured on each CPU (docs/measurements).
 struct GroupingLimits {
     std::size_t interleaved_eights = 0;
     std::size_t overlapped_eights = 0;
@@ -186,7 +186,8 @@ GroupingLimits limits_in_cache(bool rows_fill_lines, const Machine &machine) {
 // On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
 // behind the streaming stores. Of rows too long for that only one is under way, until four, which share a block of
 // gamma and beta, are better all the same, and these until they are too much for L2. On Zen 5 long rows go singly. On
-// Emerald Rapids what is best in cache is best here, too, until four rows are too much for L2.
+// Emerald Rapids what is best in cache is best here, too, but for some short rows, which gain by `fetches_twice`, and
+// until four rows are too much for L2.
 GroupingLimits limits_in_memory(bool rows_fill_lines, const Machine &machine) {
     switch (machine.core) {
     case Core::zen_4:
@@ -210,6 +211,7 @@ GroupingLimits limits_in_memory(bool rows_fill_lines, const Machine &machine) {
         break;
     }
     GroupingLimits limits = limits_in_cache(rows_fill_lines, machine);
+    limits.interleaved_eights = 112;
     limits.fours = 24576;
     return limits;
 }

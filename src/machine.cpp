@@ -15,7 +15,7 @@ constexpr std::size_t common_last_level = 32U << 20;
 
 // A larger cache is shared by many cores, and in a virtual machine by others' that the system does not show. Where it
 // had 300 MiB (Emerald Rapids, two cores), writing past it and reading back was faster from 32 MiB on
-// (docs/performance.md).
+// (docs/measurements/emerald-rapids.md).
 constexpr std::size_t most_of_last_level = 32U << 20;
 
 // One file of Linux's description of the first CPU's caches (Documentation/ABI/testing/sysfs-devices-system-cpu).

@@ -303,8 +303,8 @@ TEST(Plan, FetchesRowsOfOverlappingGroupsTwiceOnEmeraldRapids) {
     const auto fetches_twice = [](Shape shape, const simdnorm::Machine &machine) {
         return plan(shape, 1, SIMDNORM_STORE_AUTO, 0, false, machine).fetches_twice;
     };
-    EXPECT_FALSE(fetches_twice(in_memory(128), emerald_rapids));
-    EXPECT_TRUE(fetches_twice(in_memory(129), emerald_rapids));
+    EXPECT_FALSE(fetches_twice(in_memory(112), emerald_rapids));
+    EXPECT_TRUE(fetches_twice(in_memory(113), emerald_rapids));
     EXPECT_TRUE(fetches_twice(in_memory(1920), emerald_rapids));
     EXPECT_FALSE(fetches_twice(in_memory(1936), emerald_rapids));
     EXPECT_FALSE(fetches_twice({8, 1024}, emerald_rapids));
@@ -441,7 +441,9 @@ TEST(Plan, GroupsRowsInMemoryAsInCacheOnEmeraldRapidsUntilFourAreTooLong) {
     const auto grouping = [](std::size_t columns) {
         return plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping;
     };
-    for (const std::size_t columns : Sizes{64, 128, 256, 257, 601, 784, 1024, 24576}) {
+    EXPECT_EQ(grouping(112), Grouping::interleaved_eights);
+    EXPECT_EQ(grouping(128), Grouping::overlapped_eights);
+    for (const std::size_t columns : Sizes{64, 112, 256, 257, 601, 784, 1024, 24576}) {
         const bool fills_lines = columns % simdnorm::cache_line_floats == 0;
         EXPECT_EQ(grouping(columns), simdnorm::grouping_in_cache(columns, fills_lines, emerald_rapids));
     }

@@ -251,7 +251,10 @@ class Packer {
         start(y);
     }
 
-    [[gnu::noinline]] void finish() { write_part(V::join(held_, held_, places_), count_); }
+    [[gnu::noinline]] void finish() {
+        write_part(to_, V::join(held_, held_, places_), foreign_, count_);
+        foreign_ = 0;
+    }
 
   private:
     [[gnu::always_inline]] void start(float *y) {
@@ -264,21 +267,22 @@ class Packer {
 
     [[gnu::always_inline]] void write(typename V::Floats value) {
         if (foreign_ > 0) [[unlikely]] {
-            write_part(value, V::width);
+            write_part(to_, value, foreign_, V::width);
+            foreign_ = 0;
         } else {
             V::stream(to_, value);
         }
         to_ += V::width;
     }
 
-    // Of a vector that is not all ours, what is, by ordinary stores.
-    [[gnu::noinline]] void write_part(typename V::Floats value, std::size_t end) {
+    // Of a vector that is not all ours, what is, by ordinary stores. Static, or the packer would have to be in memory
+    // for its sake, all the time.
+    [[gnu::noinline]] static void write_part(float *to, typename V::Floats value, std::size_t begin, std::size_t end) {
         float elements[V::width];
         V::store(elements, value);
-        for (std::size_t j = foreign_; j < end; ++j) {
-            to_[j] = elements[j];
+        for (std::size_t j = begin; j < end; ++j) {
+            to[j] = elements[j];
         }
-        foreign_ = 0;
     }
 
     typename V::Floats held_; // the last count_ elements of it
