@@ -25,7 +25,9 @@
  * and stride, in place or not, and whatever other rows are in the call.
  *
  * Threads. Every function may be called from several threads at once. A call made inside an OpenMP parallel region, or
- * in the child of a fork, stays on its own thread. OpenMP's settings are never changed.
+ * in the child of a fork, stays on its own thread. OpenMP's settings are never changed, and threads wait for each other
+ * as they say: by GCC's default they spin. Where other programs want the same processors, that can make a call on
+ * several threads hundreds of times as slow; OMP_WAIT_POLICY=passive in the environment, or threads = 1, avoids it.
  *
  * Floating-point environment. Calls compute with round-to-nearest, without traps and without flushing denormals,
  * whatever the caller has set, and leave the caller's environment, flags included, as it was.
@@ -54,26 +56,30 @@ typedef enum simdnorm_status {
     SIMDNORM_OK = 0,
     SIMDNORM_INVALID_ARGUMENT = 1,
     SIMDNORM_UNSUPPORTED = 2,  /* this CPU or this build has no such instruction set */
-    SIMDNORM_OUT_OF_MEMORY = 3 /* for calls that need scratch memory; simdnorm_layer_norm needs none */
+    SIMDNORM_OUT_OF_MEMORY = 3 /* for calls that cannot do without scratch memory: simdnorm_layer_norm always can */
 } simdnorm_status;
 
 /* How y, or dx, is written. The policy changes speed alone, never a bit. */
 typedef enum simdnorm_store {
-    SIMDNORM_STORE_AUTO = 0,     /* streaming where the arrays together exceed the last cache or 32 MiB; never in place,
-                                    nor of short rows that do not fill lines of 64 bytes */
-    SIMDNORM_STORE_CACHED = 1,   /* ordinary stores: it is in the caches afterwards, as far as it fits */
+    SIMDNORM_STORE_AUTO = 0,   /* streaming where the matrices, gamma and beta together exceed the last cache, of which
+                                  32 MiB count at most; never in place, nor of short rows that do not fill lines of
+                                  64 bytes */
+    SIMDNORM_STORE_CACHED = 1, /* ordinary stores: it is in the caches afterwards, as far as it fits */
     SIMDNORM_STORE_STREAMING = 2 /* past the caches, fenced before the call returns; ordinary stores where the
                                     instruction set has no others */
 } simdnorm_store;
 
 /* The arguments of simdnorm_layer_norm. Set all of it to zero, then the fields that matter: zero is every other
- * field's default. Later versions may add fields at the end.
+ * field's default. Later versions may add fields at the end: their shared library has another soname, and programs must
+ * be compiled again.
  *
- * Pointers to float are aligned to 4 bytes; nothing more is asked, but gamma and beta are read fastest if they start on
- * lines of 64 bytes, and matrices if their rows do. No output may overlap another argument, where a matrix is the range
- * of memory from its first element to its last, with these exceptions: y may be x itself with the same stride (any
- * stride if rows is 1), and x and y may be views with the same stride whose rows share no element, such as two column
- * slices of one matrix. */
+ * Pointers to float must be aligned to 4 bytes. Nothing more is asked, but gamma and beta are read fastest if they
+ * start on lines of 64 bytes, and matrices if their rows do.
+ *
+ * No output may overlap another argument. A matrix counts as the range of memory from its first element to its last.
+ * Exceptions:
+ *   - y may be x itself, with the same stride, or any stride if rows is 1.
+ *   - x and y may be views with the same stride whose rows share no element, such as two column slices of a matrix. */
 typedef struct simdnorm_layer_norm_args {
     size_t rows;        /* N; with 0 pointers may be NULL, and the call only checks the other arguments */
     size_t columns;     /* D; at least 1 */
@@ -122,16 +128,20 @@ typedef struct simdnorm_layer_norm_backward_args {
     const float *rstd;  /* N: what simdnorm_layer_norm gave */
     float *dx;          /* N x D: the gradient of x; or NULL: not wanted */
     size_t dx_stride;   /* as dy_stride; elements between rows are never written */
-    float *dgamma;      /* D: the gradient of gamma, overwritten; or NULL: not wanted */
-    float *dbeta;       /* D: the gradient of beta, overwritten; or NULL: not wanted */
+    float *dgamma;      /* D: the gradient of gamma, overwritten, not added to; or NULL: not wanted */
+    float *dbeta;       /* D: the gradient of beta, overwritten, not added to; or NULL: not wanted */
     int threads;        /* as in simdnorm_layer_norm_args */
     int store;          /* a simdnorm_store, for dx */
 } simdnorm_layer_norm_backward_args;
 
-/* The gradients of layer normalisation (CS231n's layernorm_backward). With v = (x - mean) rstd and g = dy gamma:
+/* The gradients of layer normalisation. With v_ij = (x_ij - mean_i) rstd_i and g_ij = dy_ij gamma_j, and mean_j the
+ * mean over a row:
  *
- *     dx = rstd (g - mean over the row(g) - v mean over the row(g v))
- *     dgamma = sum over the rows(dy v)        dbeta = sum over the rows(dy)
+ *     dx_ij    = rstd_i (g_ij - mean_j(g_ij) - v_ij mean_j(g_ij v_ij))
+ *     dgamma_j = sum_i dy_ij v_ij        dbeta_j = sum_i dy_ij
+ *
+ * (Stanford's CS231n, layernorm_backward of assignment 2.) If none of dx, dgamma and dbeta is wanted, the arguments are
+ * checked and nothing is done.
  *
  * The mean that is handed in is a float. What it lost is recovered from the row's own sum of x - mean, so that v is as
  * exact as in the forward pass; a mean from elsewhere is put right in the same way. rstd is used as given.
@@ -151,13 +161,15 @@ typedef struct simdnorm_layer_norm_backward_args {
  *
  * Special rows:
  *   - one column: dx and dgamma are 0.
- *   - a row of equal elements: v is 0, so dx is rstd (g - mean over the row(g)); 0 if rstd is 0.
+ *   - a row of equal elements: v is 0, so dx is rstd (g - mean_j(g)); 0 if rstd is 0.
  *   - an rstd of +infinity, which stands for one beyond float's range, counts as not finite.
  *   - a dy that is not finite spoils its row of dx, and its column of dgamma and dbeta.
  *   - an x, mean or rstd that is not finite spoils its row of dx and all of dgamma, never dbeta.
  *
- * Takes memory for the time of the call where N > 16, threads share rows, or dgamma or dbeta is left out, a thread at
- * most: D doubles; with dgamma or dbeta (4 log2(N) + 6) D more; 384 bytes for every 4,096 columns; and 20 KiB.
+ * Takes memory for the time of the call where N > 16, where threads share rows, or where dgamma or dbeta is left out:
+ * what is summed all the same is then put there. For each thread at most:
+ *   - D doubles, and if dgamma or dbeta is wanted (4 log2(N) + 6) D doubles more,
+ *   - 384 bytes for every 4,096 columns, and 20 KiB.
  *
  * Returns SIMDNORM_OK; SIMDNORM_INVALID_ARGUMENT for: args NULL; columns 0; dy, x, mean or rstd NULL; a stride other
  * than 0 below columns; a matrix of more than PTRDIFF_MAX bytes; a pointer not aligned to 4 bytes; threads below 0; an
@@ -183,10 +195,12 @@ SIMDNORM_EXPORT const char *simdnorm_version(void) SIMDNORM_NOEXCEPT;
  * error, once, and takes the fastest; an empty variable counts as unset. */
 SIMDNORM_EXPORT const char *simdnorm_instruction_set(void) SIMDNORM_NOEXCEPT;
 
-/* 1 if the instruction set of that name can be used on this CPU by this build; 0 if not, or if it is no such name. */
+/* 1 if the instruction set of that name can be used on this CPU by this build; 0 if not, or if it is no such name, as
+ * "auto" is none. */
 SIMDNORM_EXPORT int simdnorm_has_instruction_set(const char *name) SIMDNORM_NOEXCEPT;
 
-/* Uses the named instruction set, or the fastest this CPU has for "auto", in every later call of the process. Calls
+/* Uses the named instruction set, or the fastest this CPU has for "auto", in every later call of the process, whatever
+ * the environment says. Calls
  * under way in other threads finish with the set they began with.
  *
  * Returns SIMDNORM_OK; SIMDNORM_INVALID_ARGUMENT for NULL or an unknown name; SIMDNORM_UNSUPPORTED for a known name

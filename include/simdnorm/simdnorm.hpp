@@ -6,6 +6,10 @@
 // Header only, over the C interface; simdnorm.h holds what each call promises.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "simdnorm.hpp needs C++20: -std=c++20, or target_compile_features(... cxx_std_20)"
+#endif
+
 #include <simdnorm/simdnorm.h>
 
 #include <cstddef>

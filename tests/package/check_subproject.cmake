@@ -13,3 +13,14 @@ file(GLOB_RECURSE installed RELATIVE "${FOLDER}/installed" "${FOLDER}/installed/
 if(NOT installed STREQUAL "bin/engine")
   message(FATAL_ERROR "the project installs ${installed}, not its program alone")
 endif()
+
+# A project without C++ could not link the static library: it is told so when it is configured.
+file(WRITE "${FOLDER}/without_cxx/CMakeLists.txt"
+  "cmake_minimum_required(VERSION 3.25)\nproject(without_cxx LANGUAGES C)\nadd_subdirectory(\"${SOURCE}\" simdnorm)\n")
+execute_process(
+  COMMAND ${CMAKE_COMMAND} -S "${FOLDER}/without_cxx" -B "${FOLDER}/without_cxx/build" -G "${GENERATOR}" -C "${SETTINGS}"
+    --fresh
+  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(result EQUAL 0 OR NOT output MATCHES "must have[ \n]+the[ \n]+language[ \n]+CXX")
+  message(FATAL_ERROR "a project without C++ takes the static library in, or is refused for another reason: ${output}")
+endif()
