@@ -46,7 +46,7 @@ bool rows_fill_lines(const Transfer &transfer) {
 }
 
 // Rows too short to be packed. On Zen 5 asking for x and y ahead gains at most widths, some twofold; on Zen 4 it loses
-// a third; on Emerald Rapids it gains up to a fifth, but for the shortest rows, which lose as much.
+// a third; on Emerald Rapids it gains up to 15%, but the shortest rows lose a quarter.
 Traffic traffic_of_short_rows(std::size_t columns, const Machine &machine) {
     const std::size_t least_fetched = machine.core == Core::emerald_rapids ? 20 : 1;
     return machine.core != Core::zen_4 && columns >= least_fetched ? Traffic::fetched : Traffic::cached;
@@ -110,8 +110,8 @@ Walk preferred_walk(const Machine &machine) {
     return machine.core == Core::zen_4 ? Walk::in_loops : Walk::unrolled;
 }
 
-// Of groups that overlap step by step. Emerald Rapids gains 3 to 4% on average, with AVX2 nothing; not measured on the
-// others.
+// Of groups that overlap step by step. Emerald Rapids gains 3 to 4% on average, and loses up to 2% with AVX2; not
+// measured on the others.
 bool fetches_twice(Grouping grouping, Traffic traffic, const Machine &machine) {
     const bool step_by_step =
         grouping != Grouping::interleaved_eights && grouping != Grouping::fours && grouping != Grouping::rows;

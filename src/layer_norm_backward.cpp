@@ -391,6 +391,9 @@ simdnorm_status simdnorm_layer_norm_backward(const simdnorm_layer_norm_backward_
     if (const simdnorm_status status = check_arguments(args); status != SIMDNORM_OK) {
         return status;
     }
+    if (args->dx == nullptr && args->dgamma == nullptr && args->dbeta == nullptr) {
+        return SIMDNORM_OK;
+    }
     if (args->rows == 0) {
         for (float *sums : {args->dgamma, args->dbeta}) {
             if (sums != nullptr) {

@@ -76,6 +76,22 @@ TEST_P(OutOfMemory, BackwardOfSharedRowsTellsItAndWritesNothing) {
     EXPECT_EQ(allocations_that_fail(1, 300'000), 1); // the place of dbeta, the sums of blocks
 }
 
+TEST_P(OutOfMemory, BackwardOfNothingWantedTakesNone) {
+    const Problem problem = problem_of(200, 1200);
+    const std::vector<float> statistics(200, 1.0F);
+    simdnorm_layer_norm_backward_args args = {};
+    args.rows = 200;
+    args.columns = 1200;
+    args.dy = problem.x.data();
+    args.x = problem.x.data();
+    args.mean = statistics.data();
+    args.rstd = statistics.data();
+    args.threads = 2;
+    successes = 0;
+    EXPECT_EQ(simdnorm_layer_norm_backward(&args), SIMDNORM_OK);
+    EXPECT_EQ(successes.exchange(-1), 0) << "an allocation was asked for";
+}
+
 TEST_P(OutOfMemory, ForwardKeepsEachRowOnOneThread) {
     const Problem problem = problem_of(1, 300'000);
     const Result expected = layer_norm(problem);

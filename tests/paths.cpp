@@ -437,13 +437,13 @@ TEST(Plan, LimitsLinesAtOnceOnZen4) {
               any_number_of_lines);
 }
 
-TEST(Plan, GroupsRowsInMemoryAsInCacheOnEmeraldRapidsUntilFourAreTooLong) {
+TEST(Plan, GroupsMostRowsInMemoryAsInCacheOnEmeraldRapidsUntilFourAreTooLong) {
     const auto grouping = [](std::size_t columns) {
         return plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping;
     };
     EXPECT_EQ(grouping(112), Grouping::interleaved_eights);
     EXPECT_EQ(grouping(128), Grouping::overlapped_eights);
-    for (const std::size_t columns : Sizes{64, 112, 256, 257, 601, 784, 1024, 24576}) {
+    for (const std::size_t columns : Sizes{64, 112, 192, 193, 208, 256, 257, 601, 784, 1024, 24576}) {
         const bool fills_lines = columns % simdnorm::cache_line_floats == 0;
         EXPECT_EQ(grouping(columns), simdnorm::grouping_in_cache(columns, fills_lines, emerald_rapids));
     }
@@ -477,6 +477,11 @@ TEST(Plan, StreamsWhatDoesNotFitInTheCaches) {
     const auto traffic_on_emerald_rapids = [](std::size_t columns) {
         return plan(in_memory(columns), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).traffic;
     };
+    EXPECT_EQ(plan(in_memory(19), 1, SIMDNORM_STORE_AUTO, 0, false, emerald_rapids).grouping,
+              Grouping::overlapped_eights);
+    for (const std::size_t columns : Sizes{1, 19}) {
+        EXPECT_EQ(plan(in_memory(columns), 1, SIMDNORM_STORE_AUTO, 0, false, zen_5).traffic, Traffic::fetched);
+    }
     EXPECT_EQ(traffic_on_emerald_rapids(19), Traffic::cached);
     EXPECT_EQ(traffic_on_emerald_rapids(20), Traffic::fetched);
     EXPECT_EQ(traffic_on_emerald_rapids(32), Traffic::streamed);

@@ -61,9 +61,8 @@ typedef enum simdnorm_status {
 
 /* How y, or dx, is written. The policy changes speed alone, never a bit. */
 typedef enum simdnorm_store {
-    SIMDNORM_STORE_AUTO = 0,   /* streaming where the matrices, gamma and beta together exceed the last cache, of which
-                                  32 MiB count at most; never in place, nor of short rows that do not fill lines of
-                                  64 bytes */
+    SIMDNORM_STORE_AUTO = 0,   /* streaming where all that is read and written exceeds the last cache, of which at most
+                                  32 MiB count; never in place, nor of short rows that fill no lines of 64 bytes */
     SIMDNORM_STORE_CACHED = 1, /* ordinary stores: it is in the caches afterwards, as far as it fits */
     SIMDNORM_STORE_STREAMING = 2 /* past the caches, fenced before the call returns; ordinary stores where the
                                     instruction set has no others */
@@ -200,8 +199,7 @@ SIMDNORM_EXPORT const char *simdnorm_instruction_set(void) SIMDNORM_NOEXCEPT;
 SIMDNORM_EXPORT int simdnorm_has_instruction_set(const char *name) SIMDNORM_NOEXCEPT;
 
 /* Uses the named instruction set, or the fastest this CPU has for "auto", in every later call of the process, whatever
- * the environment says. Calls
- * under way in other threads finish with the set they began with.
+ * the environment says. Calls under way in other threads finish with the set they began with.
  *
  * Returns SIMDNORM_OK; SIMDNORM_INVALID_ARGUMENT for NULL or an unknown name; SIMDNORM_UNSUPPORTED for a known name
  * that this CPU or this build lacks. After an error the set in use is what it was. */

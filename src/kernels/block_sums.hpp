@@ -166,7 +166,7 @@ template <class V, Walk walk, class Row, class Use>
 // whole_quad(lane) and quad<vectors>(lane, mask of the last vector) are the terms of a quad whose lanes begin there.
 //
 // Half a chunk in each turn of one loop, whichever half it is: so a load instruction goes on by the same step from turn
-// to turn, and there are few of them (docs/performance.md).
+// to turn, and there are few of them (docs/measurements/zen-5.md).
 template <class V, Walk walk, class Row, class Add>
 [[gnu::always_inline]] inline void add_chunks(const Row &row, std::size_t columns, const Add &add) {
     decltype(row.whole_quad(0)) first_half[groups<V>] = {}; // or GCC 12 takes it for uninitialised

@@ -28,7 +28,8 @@ constexpr Constants<1> ones;
 constexpr Constants<0> zeros;
 
 // Ordinary stores wait for each other, and one that misses L1 for its line. So lines are asked for so many elements
-// before they are written, where the plan wants it. Measured on Emerald Rapids (docs/performance.md).
+// before they are written, where the plan wants it. Measured on Emerald Rapids
+// (docs/measurements/emerald-rapids.md).
 constexpr std::size_t output_lead = 64;
 
 // Loads that miss L1 and streaming stores share a few buffers. A CPU that looks far ahead fills them with loads, and
@@ -69,7 +70,7 @@ template <class V, Traffic traffic>
 // in memory that happens once a page. No store is begun early enough to hide it. So where a page starts in these
 // columns of y, no more than normalize_block, a line in the middle of the page after it is asked for. The start of that
 // page would do, were it not often asked for together with the start of one of x, and then in vain
-// (docs/performance.md).
+// (docs/measurements/zen-5.md).
 constexpr std::uintptr_t page_bytes = 4096; // the least that a page has: of larger ones several lines are asked for
 
 template <class V, Traffic traffic>
@@ -253,7 +254,7 @@ class Packer {
 
     [[gnu::noinline]] void finish() {
         write_part(to_, V::join(held_, held_, places_), foreign_, count_);
-        foreign_ = 0;
+        foreign_ = count_; // what is written is no longer ours to write
     }
 
   private:

@@ -17,10 +17,14 @@ endif()
 # A project without C++ could not link the static library: it is told so when it is configured.
 file(WRITE "${FOLDER}/without_cxx/CMakeLists.txt"
   "cmake_minimum_required(VERSION 3.25)\nproject(without_cxx LANGUAGES C)\nadd_subdirectory(\"${SOURCE}\" simdnorm)\n")
-execute_process(
-  COMMAND ${CMAKE_COMMAND} -S "${FOLDER}/without_cxx" -B "${FOLDER}/without_cxx/build" -G "${GENERATOR}" -C "${SETTINGS}"
-    --fresh
-  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
-if(result EQUAL 0 OR NOT output MATCHES "must have[ \n]+the[ \n]+language[ \n]+CXX")
-  message(FATAL_ERROR "a project without C++ takes the static library in, or is refused for another reason: ${output}")
-endif()
+foreach(shared OFF ON)
+  execute_process(
+    COMMAND ${CMAKE_COMMAND} -S "${FOLDER}/without_cxx" -B "${FOLDER}/without_cxx/build" -G "${GENERATOR}"
+      -C "${SETTINGS}" -D BUILD_SHARED_LIBS=${shared} --fresh
+    RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(shared AND NOT result EQUAL 0)
+    message(FATAL_ERROR "a project without C++ cannot take the shared library in: ${output}")
+  elseif(NOT shared AND (result EQUAL 0 OR NOT output MATCHES "must have[ \n]+the[ \n]+language[ \n]+CXX"))
+    message(FATAL_ERROR "a project without C++ takes the static library in, or is refused for no such reason: ${output}")
+  endif()
+endforeach()
