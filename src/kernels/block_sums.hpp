@@ -17,18 +17,80 @@ constexpr std::size_t quad_vectors = 4;
 constexpr std::size_t quad_columns = quad_vectors * lane_count;
 constexpr std::size_t half_chunk_columns = 2 * quad_columns;
 
+// What a row has of a vector: all of it, some elements, or none. load(from, otherwise) touches no more, and gives
+// `otherwise` for what the row lacks.
+template <class V>
+struct WholeVector {
+    [[gnu::always_inline]] static typename V::Floats load(const float *from, typename V::Floats) {
+        return V::load(from);
+    }
+};
+
+template <class V>
+struct PartOfVector {
+    typename V::Mask mask;
+    [[gnu::always_inline]] typename V::Floats load(const float *from, typename V::Floats otherwise) const {
+        return V::load_first(from, mask, otherwise);
+    }
+};
+
+template <class V>
+struct NoVector {
+    [[gnu::always_inline]] static typename V::Floats load(const float *, typename V::Floats otherwise) {
+        return otherwise;
+    }
+};
+
+// The last vectors of so many columns of a quad, 0 < columns <= 128. A set whose masks cost something gains by having
+// none where a vector is whole or lacks all (docs/measurements/emerald-rapids.md).
+template <class V, std::size_t vectors>
+class LastVectors {
+  public:
+    [[gnu::always_inline]] explicit LastVectors(std::size_t columns)
+        : columns_(columns - (vectors - 1) * lane_count), with_elements_((columns_ + V::width - 1) / V::width) {
+        for (std::size_t g = 0; g < groups<V>; ++g) {
+            mask_[g] = V::first(elements_in_group<V>(columns_, g));
+        }
+    }
+
+    // Calls use(g, last) for each group of lanes, with what there is of its last vector.
+    template <Walk walk, class Use>
+    [[gnu::always_inline]] void for_each_group(const Use &use) const {
+        if constexpr (!V::masks_are_free) {
+            if (columns_ == lane_count) {
+                return simdnorm::for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
+                    use(g, WholeVector<V>());
+                });
+            }
+        }
+        simdnorm::for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
+            if (g < with_elements_) {
+                use(g, PartOfVector<V>{mask_[g]});
+            } else {
+                use(g, NoVector<V>());
+            }
+        });
+    }
+
+  private:
+    std::size_t columns_;       // of the last vectors
+    std::size_t with_elements_; // groups that have any there
+    typename V::Mask mask_[groups<V>];
+};
+
 // Part of 128 columns of one group of lanes: up to four vectors, of which the last may be a part.
 template <class V, std::size_t vectors>
 struct Quad {
     typename V::Floats vector[vectors];
 
-    // The last vector holds the elements that `last` names, and `otherwise` beyond.
-    [[gnu::always_inline]] static Quad load(const float *from, typename V::Mask last, typename V::Floats otherwise) {
+    // The last vector holds what the row has of it, and `otherwise` beyond.
+    template <class Last>
+    [[gnu::always_inline]] static Quad load(const float *from, Last last, typename V::Floats otherwise) {
         Quad quad;
         for (std::size_t i = 0; i + 1 < vectors; ++i) {
             quad.vector[i] = V::load(from + i * lane_count);
         }
-        quad.vector[vectors - 1] = V::load_first(from + (vectors - 1) * lane_count, last, otherwise);
+        quad.vector[vectors - 1] = last.load(from + (vectors - 1) * lane_count, otherwise);
         return quad;
     }
 
@@ -81,6 +143,17 @@ struct Quad {
     }
 };
 
+// A quad to be added up, without a last vector of which the row has nothing: zeros in its place could only make +0 of
+// -0, which nothing shows that follows from a row's sums.
+template <class V, std::size_t vectors, class Last>
+[[gnu::always_inline]] inline auto load_quad(const float *from, Last last, typename V::Floats otherwise) {
+    if constexpr (vectors > 1 && std::is_same_v<Last, NoVector<V>>) {
+        return Quad<V, vectors - 1>::load_whole(from, lane_count);
+    } else {
+        return Quad<V, vectors>::load(from, last, otherwise);
+    }
+}
+
 // Sums of differences from the pivot, and of their squares, for one group of lanes.
 template <class V>
 struct Sums {
@@ -107,9 +180,9 @@ struct CentredRow {
         return Sums<V>::of(Quad<V, quad_vectors>::load_whole(x + lane, lane_count) - pivot);
     }
 
-    template <std::size_t vectors>
-    [[gnu::always_inline]] Sums<V> quad(std::size_t lane, typename V::Mask last) const {
-        return Sums<V>::of(Quad<V, vectors>::load(x + lane, last, pivot) - pivot);
+    template <std::size_t vectors, class Last>
+    [[gnu::always_inline]] Sums<V> quad(std::size_t lane, Last last) const {
+        return Sums<V>::of(load_quad<V, vectors>(x + lane, last, pivot) - pivot);
     }
 };
 
@@ -129,15 +202,15 @@ template <class Use>
     }
 }
 
-// Calls use(g, lane, vectors, mask) for each group of lanes of the quad at `begin`, of which there are so many columns:
-// its first lane, its number of vectors as a constant, and the mask of the last one.
+// Calls use(g, lane, vectors, last) for each group of lanes of the quad at `begin`, of which there are so many columns:
+// its first lane, its number of vectors as a constant, and what there is of the last one.
 template <class V, Walk walk, class Use>
 [[gnu::always_inline]] inline void with_last_quad(std::size_t begin, std::size_t columns, const Use &use) {
     with_vectors(
         columns, [&](auto vectors) __attribute__((always_inline)) {
-            for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
-                const std::size_t in_last_vector = columns - (vectors - 1) * lane_count;
-                use(g, begin + g * V::width, vectors, V::first(elements_in_group<V>(in_last_vector, g)));
+            const LastVectors<V, vectors> last(columns);
+            last.template for_each_group<walk>([&](auto g, auto last_of_group) __attribute__((always_inline)) {
+                use(g, begin + g * V::width, vectors, last_of_group);
             });
         });
 }
@@ -149,16 +222,15 @@ template <class V, Walk walk, class Row, class Use>
                                                      const Use &use) {
     if (columns <= quad_columns) {
         return with_last_quad<V, walk>(
-            begin,
-            columns, [&](auto g, std::size_t lane, auto vectors, typename V::Mask mask) __attribute__((always_inline)) {
-                use(g, row.template quad<vectors>(lane, mask));
+            begin, columns, [&](auto g, std::size_t lane, auto vectors, auto last) __attribute__((always_inline)) {
+                use(g, row.template quad<vectors>(lane, last));
             });
     }
     with_last_quad<V, walk>(
-        begin + quad_columns, columns - quad_columns,
-        [&](auto g, std::size_t lane, auto vectors, typename V::Mask mask) __attribute__((always_inline)) {
+        begin + quad_columns,
+        columns - quad_columns, [&](auto g, std::size_t lane, auto vectors, auto last) __attribute__((always_inline)) {
             const auto first = row.whole_quad(lane - quad_columns);
-            use(g, first + row.template quad<vectors>(lane, mask));
+            use(g, first + row.template quad<vectors>(lane, last));
         });
 }
 
@@ -221,11 +293,7 @@ class ShortBlock {
 
     // Built as AnyBlock is; too short to be walked in two ways.
     [[gnu::always_inline]] explicit ShortBlock(std::size_t columns, Walk = Walk::unrolled)
-        : columns_(columns), counts_(columns) {
-        for (std::size_t g = 0; g < groups<V>; ++g) {
-            last_[g] = V::first(elements_in_group<V>(columns - (vectors - 1) * lane_count, g));
-        }
-    }
+        : columns_(columns), counts_(columns), last_(columns) {}
 
     [[gnu::always_inline]] std::size_t columns() const { return columns_; }
     [[gnu::always_inline]] const Counts &counts() const { return counts_; }
@@ -233,34 +301,30 @@ class ShortBlock {
     // The sum of the elements that the pivot is the mean of: all of them.
     [[gnu::always_inline]] typename V::Double sample(const float *x) const {
         FloatLanes<V> sums;
-        for (std::size_t g = 0; g < groups<V>; ++g) {
-            sums.group[g] = quad(x, g, V::broadcast(0.0F)).sum();
-        }
+        last_.template for_each_group<Walk::unrolled>([&](auto g, auto last) __attribute__((always_inline)) {
+            sums.group[g] = load_quad<V, vectors>(x + g * V::width, last, V::broadcast(0.0F)).sum();
+        });
         return fold(sums);
     }
 
     [[gnu::always_inline]] void sum(BlockSums<Lanes> &sums, const float *x, float pivot) const {
-        const typename V::Floats k = V::broadcast(pivot);
+        const CentredRow<V> row = {x, V::broadcast(pivot)};
         FloatLanes<V> differences;
         FloatLanes<V> squares;
-        for (std::size_t g = 0; g < groups<V>; ++g) {
-            const Sums<V> terms = Sums<V>::of(quad(x, g, k) - k);
+        last_.template for_each_group<Walk::unrolled>([&](auto g, auto last) __attribute__((always_inline)) {
+            const Sums<V> terms = row.template quad<vectors>(g * V::width, last);
             differences.group[g] = terms.differences;
             squares.group[g] = terms.squares;
-        }
+        });
         store_eight(sums.differences, differences);
         store_eight(sums.squares, squares);
     }
     [[gnu::always_inline]] static typename V::Double fold_lanes(const Lanes &lanes) { return fold<V>(lanes); }
 
   private:
-    [[gnu::always_inline]] Quad<V, vectors> quad(const float *x, std::size_t g, typename V::Floats otherwise) const {
-        return Quad<V, vectors>::load(x + g * V::width, last_[g], otherwise);
-    }
-
     std::size_t columns_;
     Counts counts_;
-    typename V::Mask last_[groups<V>];
+    LastVectors<V, vectors> last_;
 };
 
 template <class V, Walk walk>

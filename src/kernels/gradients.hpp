@@ -97,21 +97,12 @@ struct GradientRow {
           gamma(range.gamma != nullptr ? range.gamma + column : ones.of_columns), difference(group, r) {}
 
     [[gnu::always_inline]] GradientTerms<V> whole_quad(std::size_t lane) const {
-        return terms<quad_vectors>(
-            lane, [](const float *from, typename V::Floats) __attribute__((always_inline)) { return V::load(from); });
+        return quad<quad_vectors>(lane, WholeVector<V>());
     }
 
-    template <std::size_t vectors>
-    [[gnu::always_inline]] GradientTerms<V> quad(std::size_t lane, typename V::Mask last) const {
-        return terms<vectors>(
-            lane, [&](const float *from, typename V::Floats otherwise)
-                      __attribute__((always_inline)) { return V::load_first(from, last, otherwise); });
-    }
-
-  private:
-    // Line by line of all three arrays. load_last(from, otherwise) gives the last vector.
-    template <std::size_t vectors, class LoadLast>
-    [[gnu::always_inline]] GradientTerms<V> terms(std::size_t lane, const LoadLast &load_last) const {
+    // Line by line of all three arrays.
+    template <std::size_t vectors, class Last>
+    [[gnu::always_inline]] GradientTerms<V> quad(std::size_t lane, Last last) const {
         Quad<V, vectors> d;
         Quad<V, vectors> g;
         for (std::size_t i = 0; i + 1 < vectors; ++i, lane += lane_count) {
@@ -119,8 +110,8 @@ struct GradientRow {
             g.vector[i] = V::load(dy + lane) * V::load(gamma + lane);
         }
         const typename V::Floats zero = V::broadcast(0.0F);
-        d.vector[vectors - 1] = difference.of(load_last(x + lane, difference.mean()));
-        g.vector[vectors - 1] = load_last(dy + lane, zero) * load_last(gamma + lane, zero);
+        d.vector[vectors - 1] = difference.of(last.load(x + lane, difference.mean()));
+        g.vector[vectors - 1] = last.load(dy + lane, zero) * last.load(gamma + lane, zero);
         return {d.sum(), g.sum(), d.products(g)};
     }
 };
@@ -169,25 +160,13 @@ struct GradientEights {
     }
 };
 
-// The last vectors of a row of one quad.
-template <class V, std::size_t vectors>
-struct LastVectors {
-    typename V::Mask of_group[groups<V>];
-
-    [[gnu::always_inline]] explicit LastVectors(std::size_t columns) {
-        for (std::size_t g = 0; g < groups<V>; ++g) {
-            of_group[g] = V::first(elements_in_group<V>(columns - (vectors - 1) * lane_count, g));
-        }
-    }
-};
-
 template <class V, class Delta, std::size_t vectors>
 [[gnu::always_inline]] inline GradientLanes<V> sum_short_row(const GradientRow<V, Delta> &row,
                                                              const LastVectors<V, vectors> &last) {
     GradientFloats<V> chunk;
-    for (std::size_t g = 0; g < groups<V>; ++g) {
-        chunk.put(g, row.template quad<vectors>(g * V::width, last.of_group[g]));
-    }
+    last.template for_each_group<Walk::unrolled>([&](auto g, auto last_of_group) __attribute__((always_inline)) {
+        chunk.put(g, row.template quad<vectors>(g * V::width, last_of_group));
+    });
     return chunk.fold();
 }
 
@@ -483,15 +462,17 @@ class GradientWriter {
         typename V::Floats dbeta;
     };
 
-    // Calls store(dx, value) for each row, and returns `terms` with the rows added one after the other.
-    template <bool writes_dx, class Load, class Store>
-    [[gnu::always_inline]] Terms vector(std::size_t j, typename V::Floats gamma, Terms terms, const Load &load,
+    // Of the columns from j on what `there` says. Calls store(dx, value) for each row, and returns `terms` with the
+    // rows added one after the other.
+    template <bool writes_dx, class There, class Store>
+    [[gnu::always_inline]] Terms vector(std::size_t j, There there, typename V::Floats gamma, Terms terms,
                                         const Store &store) const {
         typename V::Floats v[rows];
         typename V::Floats dy[rows];
         for (std::size_t r = 0; r < rows; ++r) {
-            v[r] = V::multiply_add(difference_[r].of(load(x_[r] + j, difference_[r].mean())), rstd_[r], shift_[r]);
-            dy[r] = load(dy_[r] + j, V::broadcast(0.0F));
+            v[r] =
+                V::multiply_add(difference_[r].of(there.load(x_[r] + j, difference_[r].mean())), rstd_[r], shift_[r]);
+            dy[r] = there.load(dy_[r] + j, V::broadcast(0.0F));
         }
         if constexpr (writes_dx) {
             for (std::size_t r = 0; r < rows; ++r) {
@@ -592,8 +573,7 @@ write_columns(const GradientRows &range, const GradientGroup &group, std::size_t
         [&](std::size_t j) __attribute__((always_inline)) { writer.template prefetch<writes_dx, traffic>(j); },
         [&](std::size_t j) __attribute__((always_inline)) {
             const auto terms = writer.template vector<writes_dx>(
-                j, V::load(gamma + j), {V::load(dgamma_so_far + j), V::load(dbeta_so_far + j)},
-                [](const float *from, typename V::Floats) __attribute__((always_inline)) { return V::load(from); },
+                j, WholeVector<V>(), V::load(gamma + j), {V::load(dgamma_so_far + j), V::load(dbeta_so_far + j)},
                 [&](float *to, typename V::Floats value) __attribute__((always_inline)) { out.whole(to, value); });
             V::store(dgamma + j, terms.dgamma);
             V::store(dbeta + j, terms.dbeta);
@@ -601,10 +581,8 @@ write_columns(const GradientRows &range, const GradientGroup &group, std::size_t
         [&](std::size_t j, typename V::Mask mask) __attribute__((always_inline)) {
             const typename V::Floats zero = V::broadcast(0.0F);
             const auto terms = writer.template vector<writes_dx>(
-                j, V::load_first(gamma + j, mask, zero),
+                j, PartOfVector<V>{mask}, V::load_first(gamma + j, mask, zero),
                 {V::load_first(dgamma_so_far + j, mask, zero), V::load_first(dbeta_so_far + j, mask, zero)},
-                [&](const float *from, typename V::Floats otherwise)
-                    __attribute__((always_inline)) { return V::load_first(from, mask, otherwise); },
                 [&](float *to, typename V::Floats value)
                     __attribute__((always_inline)) { out.part(to, columns - j, value); });
             V::store_first(dgamma + j, mask, terms.dgamma);

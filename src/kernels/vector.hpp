@@ -25,6 +25,8 @@
 //
 //  - store_folded, for the same vectors, adds so and stores. load_widened: a Double from as many floats in memory.
 //
+//  - masks_are_free: whether load_first takes no more than load.
+//
 //  - interleaves: whether rows of Grouping::interleaved_eights gain by it.
 //
 //  - rows_per_pass: how many rows are normalised at once, as many as the registers hold.
@@ -97,6 +99,7 @@ struct Intrinsics<Avx512> {
     using Double = __m512d;
 
     using Mask = __mmask16;
+    static constexpr bool masks_are_free = true;
     static Mask first(std::size_t count) { return static_cast<Mask>((1U << count) - 1U); }
     static Floats load_first(const float *from, Mask mask, Floats otherwise) {
         return _mm512_mask_loadu_ps(otherwise, mask, from);
@@ -170,6 +173,7 @@ struct Intrinsics<Avx2> {
     using Double = __m256d;
 
     using Mask = __m256i;
+    static constexpr bool masks_are_free = false;
     static Mask first(std::size_t count) {
         const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);
@@ -231,6 +235,7 @@ struct Intrinsics<Neon> {
     using Double = float64x2_t;
 
     using Mask = std::size_t; // the count itself
+    static constexpr bool masks_are_free = false;
     static Mask first(std::size_t count) { return count; }
     static Floats load_first(const float *from, Mask count, Floats otherwise) {
         float lane[4];
@@ -285,6 +290,7 @@ struct Vector {
     static constexpr std::size_t width = Floats::size;
     static constexpr std::size_t rows_per_pass = Intrinsics<Machine>::rows_per_pass;
     static constexpr bool interleaves = Intrinsics<Machine>::interleaves;
+    static constexpr bool masks_are_free = Intrinsics<Machine>::masks_are_free;
 
     template <std::size_t rows>
     using Rows = std::conditional_t<rows % Double::size == 0, SeveralRows<Machine>,
