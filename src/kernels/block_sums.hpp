@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t quad_vectors = 4;
 constexpr std::size_t quad_columns = quad_vectors * lane_count;
 constexpr std::size_t half_chunk_columns = 2 * quad_columns;
+constexpr std::size_t chunk_columns = 2 * half_chunk_columns;
 
 // What a row has of a vector: all of it, some elements, or none. load(from, otherwise) touches no more, and gives
 // `otherwise` for what the row lacks.
@@ -339,14 +340,21 @@ struct LongBlock {
         return fold(sums);
     }
 
+    // A single chunk has nothing to be added to.
+    template <bool one_chunk>
     [[gnu::always_inline]] static BlockSums<typename V::Double> sum(const float *x, std::size_t columns, float pivot) {
         DoubleLanes<V> differences;
         DoubleLanes<V> squares;
         add_chunks<V, walk>(
             CentredRow<V>{x, V::broadcast(pivot)},
             columns, [&](auto g, const Sums<V> &sums) __attribute__((always_inline)) {
-                differences.add(g, sums.differences);
-                squares.add(g, sums.squares);
+                if constexpr (one_chunk) {
+                    differences.put(g, sums.differences);
+                    squares.put(g, sums.squares);
+                } else {
+                    differences.add(g, sums.differences);
+                    squares.add(g, sums.squares);
+                }
             });
         return {fold(differences), fold(squares)};
     }
@@ -380,8 +388,14 @@ class AnyBlock {
 
     [[gnu::noinline]] static void sum(BlockSums<Lanes> &sums, const float *x, std::size_t columns, float pivot,
                                       Walk walk) {
+        if (columns > chunk_columns) {
+            sums = with_walk(walk,
+                             [&](auto chosen) { return LongBlock<V, chosen>::template sum<false>(x, columns, pivot); });
+            return;
+        }
         if (columns > quad_columns) {
-            sums = with_walk(walk, [&](auto chosen) { return LongBlock<V, chosen>::sum(x, columns, pivot); });
+            sums = with_walk(walk,
+                             [&](auto chosen) { return LongBlock<V, chosen>::template sum<true>(x, columns, pivot); });
             return;
         }
         with_vectors(columns, [&](auto vectors) {

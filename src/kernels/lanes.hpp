@@ -75,6 +75,7 @@ template <class V>
 struct DoubleLanes {
     typename V::Doubles group[groups<V>] = {};
 
+    [[gnu::always_inline]] void put(std::size_t g, typename V::Floats value) { group[g] = V::widen(value); }
     [[gnu::always_inline]] void add(std::size_t g, typename V::Floats value) {
         group[g] = V::add(group[g], V::widen(value));
     }
