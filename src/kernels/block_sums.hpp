@@ -42,8 +42,9 @@ struct NoVector {
     }
 };
 
-// The last vectors of so many columns of a quad, 0 < columns <= 128. A set whose masks cost something gains by having
-// none where a vector is whole or lacks all (docs/measurements/emerald-rapids.md).
+// The last vector of each group of lanes, where a quad has so many columns, 0 < columns <= 128. A set whose masks cost
+// something gains by having none where all of them are whole, and where a vector has no element
+// (docs/measurements/emerald-rapids.md).
 template <class V, std::size_t vectors>
 class LastVectors {
   public:
@@ -144,8 +145,9 @@ struct Quad {
     }
 };
 
-// A quad to be added up, without a last vector of which the row has nothing: zeros in its place could only make +0 of
-// -0, which nothing shows that follows from a row's sums.
+// A quad to be added up, without a last vector of which the row has nothing. What would stand in its place, pivot less
+// pivot, adds a zero, or NaN to the sums of a row that is not ordinary in any case: no result shows that it is missing
+// (docs/numerics.md, "Why the bits are the same everywhere").
 template <class V, std::size_t vectors, class Last>
 [[gnu::always_inline]] inline auto load_quad(const float *from, Last last, typename V::Floats otherwise) {
     if constexpr (vectors > 1 && std::is_same_v<Last, NoVector<V>>) {
@@ -236,7 +238,8 @@ template <class V, Walk walk, class Row, class Use>
 }
 
 // Calls add(g, terms) with the sums of each chunk of the first `columns` of a row, for each group of lanes. Of a Row,
-// whole_quad(lane) and quad<vectors>(lane, mask of the last vector) are the terms of a quad whose lanes begin there.
+// whole_quad(lane) and quad<vectors>(lane, what there is of the last vector) are the terms of a quad whose lanes begin
+// there.
 //
 // Half a chunk in each turn of one loop, whichever half it is: so a load instruction goes on by the same step from turn
 // to turn, and there are few of them (docs/measurements/zen-5.md).
@@ -340,7 +343,7 @@ struct LongBlock {
         return fold(sums);
     }
 
-    // A single chunk has nothing to be added to.
+    // One chunk, that is up to chunk_columns, has nothing to be added to: each group of lanes is put once.
     template <bool one_chunk>
     [[gnu::always_inline]] static BlockSums<typename V::Double> sum(const float *x, std::size_t columns, float pivot) {
         DoubleLanes<V> differences;
@@ -388,6 +391,7 @@ class AnyBlock {
 
     [[gnu::noinline]] static void sum(BlockSums<Lanes> &sums, const float *x, std::size_t columns, float pivot,
                                       Walk walk) {
+        // Two functions: in one, AVX2 loses 2 to 3% from 600 columns on.
         if (columns > chunk_columns) {
             sums = with_walk(walk,
                              [&](auto chosen) { return LongBlock<V, chosen>::template sum<false>(x, columns, pivot); });

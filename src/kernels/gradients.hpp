@@ -462,17 +462,16 @@ class GradientWriter {
         typename V::Floats dbeta;
     };
 
-    // Of the columns from j on what `there` says. Calls store(dx, value) for each row, and returns `terms` with the
-    // rows added one after the other.
-    template <bool writes_dx, class There, class Store>
-    [[gnu::always_inline]] Terms vector(std::size_t j, There there, typename V::Floats gamma, Terms terms,
+    // The vector at column j, or what `part` says there is of it. Calls store(dx, value) for each row, and returns
+    // `terms` with the rows added one after the other.
+    template <bool writes_dx, class Part, class Store>
+    [[gnu::always_inline]] Terms vector(std::size_t j, Part part, typename V::Floats gamma, Terms terms,
                                         const Store &store) const {
         typename V::Floats v[rows];
         typename V::Floats dy[rows];
         for (std::size_t r = 0; r < rows; ++r) {
-            v[r] =
-                V::multiply_add(difference_[r].of(there.load(x_[r] + j, difference_[r].mean())), rstd_[r], shift_[r]);
-            dy[r] = there.load(dy_[r] + j, V::broadcast(0.0F));
+            v[r] = V::multiply_add(difference_[r].of(part.load(x_[r] + j, difference_[r].mean())), rstd_[r], shift_[r]);
+            dy[r] = part.load(dy_[r] + j, V::broadcast(0.0F));
         }
         if constexpr (writes_dx) {
             for (std::size_t r = 0; r < rows; ++r) {

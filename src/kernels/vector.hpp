@@ -25,7 +25,7 @@
 //
 //  - store_folded, for the same vectors, adds so and stores. load_widened: a Double from as many floats in memory.
 //
-//  - masks_are_free: whether load_first takes no more than load.
+//  - masks_are_free: whether load_first takes no more than load; a vector of one lane is whole or empty anyway.
 //
 //  - interleaves: whether rows of Grouping::interleaved_eights gain by it.
 //
