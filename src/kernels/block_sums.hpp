@@ -48,8 +48,7 @@ struct NoVector {
 template <class V, std::size_t vectors>
 class LastVectors {
   public:
-    [[gnu::always_inline]] explicit LastVectors(std::size_t columns)
-        : columns_(columns - (vectors - 1) * lane_count), with_elements_((columns_ + V::width - 1) / V::width) {
+    [[gnu::always_inline]] explicit LastVectors(std::size_t columns) : columns_(columns - (vectors - 1) * lane_count) {
         for (std::size_t g = 0; g < groups<V>; ++g) {
             mask_[g] = V::first(elements_in_group<V>(columns_, g));
         }
@@ -66,7 +65,7 @@ class LastVectors {
             }
         }
         simdnorm::for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
-            if (g < with_elements_) {
+            if (g * V::width < columns_) {
                 use(g, PartOfVector<V>{mask_[g]});
             } else {
                 use(g, NoVector<V>());
@@ -75,8 +74,7 @@ class LastVectors {
     }
 
   private:
-    std::size_t columns_;       // of the last vectors
-    std::size_t with_elements_; // groups that have any there
+    std::size_t columns_; // of the last vectors
     typename V::Mask mask_[groups<V>];
 };
 

@@ -2,7 +2,7 @@
 //
 // Element j of a block belongs to lane j mod 32. A machine vector holds V::width neighbouring lanes, so a machine sees
 // the 32 lanes as `groups<V>` vectors. What it does to one lane does not depend on how many neighbours ride along, but
-// for lanes without an element, of which no result depends (docs/numerics.md), and lanes are added together in the one
+// for lanes without an element, on which no result depends (docs/numerics.md), and lanes are added together in the one
 // tree below: hence the same bits everywhere.
 #pragma once
 
