@@ -283,7 +283,7 @@ GradientLimits gradient_limits_in_memory(const Machine &machine) {
     case Core::emerald_rapids:
         break;
     }
-    return {.eights = 96, .fours = 192, .pairs = 640, .rows = any_columns, .long_fours = 0};
+    return {.eights = 128, .fours = 192, .pairs = 640, .rows = any_columns, .long_fours = 0};
 }
 
 } // namespace

@@ -238,8 +238,8 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     const auto on_emerald_rapids = [](std::size_t columns) {
         return plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).rows_of_group;
     };
-    EXPECT_EQ(on_emerald_rapids(96), 8U);
-    EXPECT_EQ(on_emerald_rapids(97), 4U);
+    EXPECT_EQ(on_emerald_rapids(128), 8U);
+    EXPECT_EQ(on_emerald_rapids(129), 4U);
     EXPECT_EQ(on_emerald_rapids(192), 4U);
     EXPECT_EQ(on_emerald_rapids(193), 2U);
     EXPECT_EQ(on_emerald_rapids(640), 2U);

@@ -18,13 +18,14 @@ constexpr std::size_t quad_columns = quad_vectors * lane_count;
 constexpr std::size_t half_chunk_columns = 2 * quad_columns;
 constexpr std::size_t chunk_columns = 2 * half_chunk_columns;
 
-// What a row has of a vector: all of it, some elements, or none. load(from, otherwise) touches no more, and gives
-// `otherwise` for what the row lacks.
+// What a row has of a vector: all of it, some elements, or none. load(from, otherwise) and store(to, value) touch no
+// more; what the row lacks is loaded as `otherwise`.
 template <class V>
 struct WholeVector {
     [[gnu::always_inline]] static typename V::Floats load(const float *from, typename V::Floats) {
         return V::load(from);
     }
+    [[gnu::always_inline]] static void store(float *to, typename V::Floats value) { V::store(to, value); }
 };
 
 template <class V>
@@ -33,6 +34,7 @@ struct PartOfVector {
     [[gnu::always_inline]] typename V::Floats load(const float *from, typename V::Floats otherwise) const {
         return V::load_first(from, mask, otherwise);
     }
+    [[gnu::always_inline]] void store(float *to, typename V::Floats value) const { V::store_first(to, mask, value); }
 };
 
 template <class V>

@@ -161,13 +161,13 @@ struct GradientEights {
 };
 
 template <class V, class Delta, std::size_t vectors>
-[[gnu::always_inline]] inline GradientLanes<V> sum_short_row(const GradientRow<V, Delta> &row,
-                                                             const LastVectors<V, vectors> &last) {
+[[gnu::always_inline]] inline GradientFloats<V> sum_short_row(const GradientRow<V, Delta> &row,
+                                                              const LastVectors<V, vectors> &last) {
     GradientFloats<V> chunk;
     last.template for_each_group<Walk::unrolled>([&](auto g, auto last_of_group) __attribute__((always_inline)) {
         chunk.put(g, row.template quad<vectors>(g * V::width, last_of_group));
     });
-    return chunk.fold();
+    return chunk;
 }
 
 template <class V>
@@ -205,8 +205,8 @@ template <class V, class Delta>
                                                      std::size_t r, std::size_t block) {
     if (range.columns <= quad_columns) {
         return with_vectors(range.columns, [&](auto vectors) {
-            return add_up(
-                sum_short_row(GradientRow<V, Delta>(range, group, r, 0), LastVectors<V, vectors>(range.columns)));
+            const LastVectors<V, vectors> last(range.columns);
+            return add_up(sum_short_row(GradientRow<V, Delta>(range, group, r, 0), last).fold());
         });
     }
     const std::size_t begin = block * statistics_block;
@@ -244,14 +244,15 @@ inline void add(GroupSums &sums, std::size_t r, const GradientSums &block) {
 
 // A full group's lanes are added together for all rows at once.
 template <class V, std::size_t vectors>
-[[gnu::noinline]] void sum_short_rows(const GradientRows &range, const GradientGroup &group, GroupSums &sums) {
+[[gnu::noinline]] void sum_short_rows(const GradientRows &rows, const GradientGroup &group, GroupSums &sums) {
+    const GradientRows range = rows; // a copy that stores cannot seem to change
     const LastVectors<V, vectors> last(range.columns);
-    const auto lanes_of = [&](std::size_t r) __attribute__((always_inline)) {
+    const auto chunk_of = [&](std::size_t r) __attribute__((always_inline)) {
         return sum_short_row(GradientRow<V, Difference<V>>(range, group, r, 0), last);
     };
     if (group.rows < most_rows_of_group) {
         for (std::size_t r = 0; r < group.rows; ++r) {
-            put(sums, r, add_up(lanes_of(r)));
+            put(sums, r, add_up(chunk_of(r).fold()));
         }
         return;
     }
@@ -259,10 +260,10 @@ template <class V, std::size_t vectors>
     typename V::Double gradients[most_rows_of_group];
     typename V::Double products[most_rows_of_group];
     for (std::size_t r = 0; r < most_rows_of_group; ++r) {
-        const GradientLanes<V> lanes = lanes_of(r);
-        differences[r] = lanes.differences;
-        gradients[r] = lanes.gradients;
-        products[r] = lanes.products;
+        const GradientFloats<V> chunk = chunk_of(r); // GCC would store all of the folded lanes once more
+        differences[r] = fold(chunk.differences);
+        gradients[r] = fold(chunk.gradients);
+        products[r] = fold(chunk.products);
     }
     V::sum_rows(differences, sums.differences);
     V::sum_rows(gradients, sums.gradients);
@@ -625,6 +626,112 @@ template <class V, class Delta, bool writes_dx, Traffic traffic>
     }
 }
 
+// So many whole vectors of columns, and a part of one. Their gamma and sums over rows stay in registers while the rows
+// of a group go by, one after the other.
+template <class V, Traffic traffic, std::size_t whole, bool has_part>
+[[gnu::noinline]] void write_held_columns(const GradientRows &rows, const GradientGroup &group, std::size_t begin,
+                                          std::size_t columns, std::size_t ahead, const ColumnSums &leaf,
+                                          GradientOutput<V, traffic> &output) {
+    const GradientRows range = rows; // copies that stores to dx cannot seem to change
+    const ColumnSums sums = leaf;
+    GradientOutput<V, traffic> out = output;
+    const std::size_t part_columns = columns - whole * V::width;
+    const PartOfVector<V> part{V::first(part_columns)};
+    const auto for_each_held = [&](const auto &use) __attribute__((always_inline)) {
+        for_each_of(
+            std::make_index_sequence<whole>(), [&](auto i)
+                                                   __attribute__((always_inline)) { use(i, WholeVector<V>()); });
+        if constexpr (has_part) {
+            use(std::integral_constant<std::size_t, whole>(), part);
+        }
+    };
+
+    using Writer = GradientWriter<V, Difference<V>, 1>;
+    typename V::Floats gamma[V::held_vectors];
+    typename Writer::Terms terms[V::held_vectors];
+    const bool starts_batch = (group.first - sums.first) % rows_of_batch == 0;
+    const float *gamma_from = range.gamma != nullptr ? range.gamma + begin : ones.of_columns;
+    const float *dgamma_so_far = starts_batch ? zeros.of_columns : sums.batch_dgamma + begin;
+    const float *dbeta_so_far = starts_batch ? zeros.of_columns : sums.batch_dbeta + begin;
+    for_each_held([&](auto i, auto held) __attribute__((always_inline)) {
+        const typename V::Floats zero = V::broadcast(0.0F);
+        gamma[i] = held.load(gamma_from + i * V::width, zero);
+        terms[i] = {held.load(dgamma_so_far + i * V::width, zero), held.load(dbeta_so_far + i * V::width, zero)};
+    });
+    for (std::size_t r = 0; r < group.rows; ++r) {
+        if (columns != range.dx_stride) {
+            out.go_on_at(dx_at(range, group.first + r, begin));
+        }
+        const Writer writer(range, group, r, begin, ahead);
+        writer.template ask_for_pages<true, traffic>(columns);
+        for_each_held([&](auto i, auto held) __attribute__((always_inline)) {
+            if constexpr (i * V::width % cache_line_floats == 0) {
+                writer.template prefetch<true, traffic>(i * V::width);
+            }
+            terms[i] = writer.template vector<true>(
+                i * V::width, held, gamma[i],
+                terms[i], [&](float *to, typename V::Floats value) __attribute__((always_inline)) {
+                    if constexpr (i < whole) {
+                        out.whole(to, value);
+                    } else {
+                        out.part(to, part_columns, value);
+                    }
+                });
+        });
+    }
+    for_each_held([&](auto i, auto held) __attribute__((always_inline)) {
+        held.store(sums.batch_dgamma + begin + i * V::width, terms[i].dgamma);
+        held.store(sums.batch_dbeta + begin + i * V::width, terms[i].dbeta);
+    });
+    output = out;
+}
+
+// Calls use(n) with n, 0 <= n <= most, as a constant.
+template <std::size_t most, class Use>
+[[gnu::always_inline]] inline void with_constant(std::size_t n, const Use &use) {
+    if constexpr (most > 0) {
+        if (n < most) {
+            return with_constant<most - 1>(n, use);
+        }
+    }
+    use(std::integral_constant<std::size_t, most>());
+}
+
+template <class V, Traffic traffic>
+[[gnu::always_inline]] inline void write_held_block(const GradientRows &range, const GradientGroup &group,
+                                                    std::size_t begin, std::size_t columns, std::size_t ahead,
+                                                    const ColumnSums &sums, GradientOutput<V, traffic> &output) {
+    with_constant<V::held_vectors>(
+        columns / V::width, [&](auto whole) __attribute__((always_inline)) {
+            if (columns == whole * V::width) {
+                write_held_columns<V, traffic, whole, false>(range, group, begin, columns, ahead, sums, output);
+            } else if constexpr (traffic != Traffic::streamed && whole < V::held_vectors) { // streamed rows fill lines
+                write_held_columns<V, traffic, whole, true>(range, group, begin, columns, ahead, sums, output);
+            }
+        });
+}
+
+// In cache longer rows go so, too, block by block of columns.
+template <class V, Traffic traffic>
+constexpr std::size_t most_held_columns =
+    traffic == Traffic::cached ? V::held_columns_in_cache : V::held_vectors *V::width;
+
+template <class V, Traffic traffic>
+[[gnu::always_inline]] inline void write_ordinary_group(const GradientRows &range, const GradientGroup &group,
+                                                        std::size_t begin, std::size_t end, std::size_t ahead,
+                                                        const ColumnSums &sums, GradientOutput<V, traffic> &output) {
+    if constexpr (V::held_vectors > 0) {
+        if (range.columns <= most_held_columns<V, traffic>) {
+            constexpr std::size_t block = V::held_vectors * V::width;
+            for (; begin < end; begin += block) {
+                write_held_block<V>(range, group, begin, smaller(end - begin, block), ahead, sums, output);
+            }
+            return;
+        }
+    }
+    write_group<V, Difference<V>, true>(range, group, begin, end, ahead, sums, output);
+}
+
 // A batch of a leaf; its first one finds nothing there.
 template <class V>
 [[gnu::always_inline]] inline void add_columns(double *to, const float *terms, std::size_t begin, std::size_t end,
@@ -656,7 +763,7 @@ template <class V, Traffic traffic>
         write_group<V, ScaledDifference<V>, true>(range, group, begin, end, 0, sums, plain);
         output.go_on_at(dx_at(range, group.first + group.rows, begin));
     } else {
-        write_group<V, Difference<V>, true>(range, group, begin, end, ahead, sums, output);
+        write_ordinary_group<V>(range, group, begin, end, ahead, sums, output);
     }
     const std::size_t done = group.first + group.rows - sums.first;
     if (sums.dgamma != nullptr && (done % rows_of_batch == 0 || done == sums.rows)) {

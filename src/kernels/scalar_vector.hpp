@@ -18,6 +18,8 @@ struct ScalarVector {
     using Double = double;
     static constexpr std::size_t width = 1;
     static constexpr std::size_t rows_per_pass = 1;
+    static constexpr std::size_t held_vectors = 0;
+    static constexpr std::size_t held_columns_in_cache = 0;
     static constexpr bool masks_are_free = true;
 
     template <std::size_t rows>

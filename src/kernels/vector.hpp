@@ -29,6 +29,9 @@
 //
 //  - interleaves: whether rows of Grouping::interleaved_eights gain by it.
 //
+//  - held_vectors: how many vectors of a row may have gamma and both sums over rows in registers, while rows go by; 0:
+//    that is not done.
+//
 //  - rows_per_pass: how many rows are normalised at once, as many as the registers hold.
 //
 // Intrinsics<Machine> has the instructions that xsimd lacks in some version from 8.1 to 14: a truly fused multiply-add
@@ -96,6 +99,8 @@ struct Intrinsics<Avx512> {
     using Few = FewRows<rows>;
     static constexpr std::size_t rows_per_pass = 4; // as many as the registers hold
     static constexpr bool interleaves = true;
+    static constexpr std::size_t held_vectors = 8; // 24 registers of 32
+    static constexpr std::size_t held_columns_in_cache = 512;
     using Double = __m512d;
 
     using Mask = __mmask16;
@@ -170,6 +175,8 @@ struct Intrinsics<Avx2> {
     using Few = FewRows<rows>;
     static constexpr std::size_t rows_per_pass = 2; // as many as the registers hold
     static constexpr bool interleaves = false;      // up to 8% slower at D = 96 and 128
+    static constexpr std::size_t held_vectors = 3;  // 9 registers of 16
+    static constexpr std::size_t held_columns_in_cache = 96;
     using Double = __m256d;
 
     using Mask = __m256i;
@@ -232,6 +239,8 @@ struct Intrinsics<Neon> {
     using Few = OneRow;                             // a vector has but two doubles
     static constexpr std::size_t rows_per_pass = 4; // as many as the registers hold
     static constexpr bool interleaves = false;      // not measured
+    static constexpr std::size_t held_vectors = 0;  // not measured
+    static constexpr std::size_t held_columns_in_cache = 0;
     using Double = float64x2_t;
 
     using Mask = std::size_t; // the count itself
@@ -290,6 +299,8 @@ struct Vector {
     static constexpr std::size_t width = Floats::size;
     static constexpr std::size_t rows_per_pass = Intrinsics<Machine>::rows_per_pass;
     static constexpr bool interleaves = Intrinsics<Machine>::interleaves;
+    static constexpr std::size_t held_vectors = Intrinsics<Machine>::held_vectors;
+    static constexpr std::size_t held_columns_in_cache = Intrinsics<Machine>::held_columns_in_cache;
     static constexpr bool masks_are_free = Intrinsics<Machine>::masks_are_free;
 
     template <std::size_t rows>
