@@ -68,12 +68,13 @@ Traffic choose_traffic(const Transfer &transfer, const Machine &machine, std::si
 }
 
 // Of shorter rows, holding back what does not fill a line costs more than it saves: on Zen 4 in both passes, on Emerald
-// Rapids, where ordinary stores to memory cost twice as much, and on Zen 5 less so.
+// Rapids, where ordinary stores to memory cost twice as much, and on Zen 5 less so. Emerald Rapids gains by it earlier
+// where the rows' columns are held in registers.
 std::size_t least_packed_columns(const Machine &machine) {
-    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 60 : 36;
+    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 60 : machine.held_columns < 36 ? 36 : 33;
 }
 std::size_t least_packed_gradients(const Machine &machine) {
-    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 68 : 48;
+    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 68 : machine.held_columns < 48 ? 48 : 24;
 }
 
 double present(const float *array) {
@@ -175,8 +176,7 @@ GroupingLimits limits_in_cache(bool rows_fill_lines, const Machine &machine) {
     case Core::emerald_rapids:
         break;
     }
-    return {.interleaved_eights = 128,
-            .overlapped_eights = 192,
+    return {.overlapped_eights = 192,
             .overlapped_fours = rows_fill_lines ? 384U : 0U,
             .overlapped_pairs = rows_fill_lines ? 768U : 600U,
             .overlapped_rows = scaled(1280, machine.l1d),
@@ -186,8 +186,7 @@ GroupingLimits limits_in_cache(bool rows_fill_lines, const Machine &machine) {
 // On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
 // behind the streaming stores. Of rows too long for that only one is under way, until four, which share a block of
 // gamma and beta, are better all the same, and these until they are too much for L2. On Zen 5 long rows go singly. On
-// Emerald Rapids what is best in cache is best here, too, but for some short rows, which gain by `fetches_twice`, and
-// until four rows are too much for L2.
+// Emerald Rapids what is best in cache is best here, too, until four rows are too much for L2.
 GroupingLimits limits_in_memory(bool rows_fill_lines, const Machine &machine) {
     switch (machine.core) {
     case Core::zen_4:
@@ -211,7 +210,6 @@ GroupingLimits limits_in_memory(bool rows_fill_lines, const Machine &machine) {
         break;
     }
     GroupingLimits limits = limits_in_cache(rows_fill_lines, machine);
-    limits.interleaved_eights = 112;
     limits.fours = 24576;
     return limits;
 }

@@ -99,6 +99,12 @@ const InstructionSet &instruction_set_in_use() {
     return *in_use().load(std::memory_order_acquire);
 }
 
+Machine machine_in_use() {
+    Machine machine = this_machine();
+    machine.held_columns = instruction_set_in_use().kernels->held_columns;
+    return machine;
+}
+
 } // namespace simdnorm
 
 const char *simdnorm_instruction_set(void) noexcept {

@@ -3,6 +3,7 @@
 
 #include "cpu_features.hpp"
 #include "kernels/kernel_table.hpp"
+#include "machine.hpp"
 
 namespace simdnorm {
 
@@ -14,5 +15,8 @@ struct InstructionSet {
 
 // The one in use; the first call chooses it. Stays valid for ever.
 const InstructionSet &instruction_set_in_use();
+
+// This machine with that set.
+Machine machine_in_use();
 
 } // namespace simdnorm

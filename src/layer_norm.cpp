@@ -3,7 +3,6 @@
 #include "arguments.hpp"
 #include "floating_point_environment.hpp"
 #include "instruction_set.hpp"
-#include "machine.hpp"
 #include "threads.hpp"
 
 #include <simdnorm/simdnorm.h>
@@ -108,6 +107,6 @@ simdnorm_status simdnorm_layer_norm(const simdnorm_layer_norm_args *args) noexce
     if (const simdnorm_status status = check_arguments(args); status != SIMDNORM_OK || args->rows == 0) {
         return status;
     }
-    layer_norm(*args, plan_layer_norm(*args, this_machine()));
+    layer_norm(*args, plan_layer_norm(*args, machine_in_use()));
     return SIMDNORM_OK;
 }

@@ -5,7 +5,6 @@
 #include "floating_point_environment.hpp"
 #include "instruction_set.hpp"
 #include "layer_norm.hpp"
-#include "machine.hpp"
 #include "threads.hpp"
 
 #include <simdnorm/simdnorm.h>
@@ -402,5 +401,5 @@ simdnorm_status simdnorm_layer_norm_backward(const simdnorm_layer_norm_backward_
         }
         return SIMDNORM_OK;
     }
-    return layer_norm_backward(*args, plan_layer_norm_backward(*args, this_machine()));
+    return layer_norm_backward(*args, plan_layer_norm_backward(*args, machine_in_use()));
 }

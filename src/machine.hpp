@@ -15,9 +15,10 @@ struct Machine {
     std::size_t l1d;
     std::size_t last_level; // the cache before memory, as far as a process may count on it
     Core core;
+    std::size_t held_columns = 0; // KernelTable's, of the instruction set in use
 };
 
-// Found out once.
+// Found out once; without what depends on the instruction set.
 const Machine &this_machine();
 
 } // namespace simdnorm

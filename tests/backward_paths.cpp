@@ -314,6 +314,10 @@ TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(on_emerald_rapids(20).traffic, Traffic::fetched);
     EXPECT_EQ(on_emerald_rapids(47).traffic, Traffic::fetched);
     EXPECT_EQ(plan(in_memory(48), SIMDNORM_STORE_AUTO, false, 1, 1, emerald_rapids).traffic, Traffic::packed);
+    simdnorm::Machine holding_columns = emerald_rapids;
+    holding_columns.held_columns = 128;
+    EXPECT_EQ(plan(in_memory(23), SIMDNORM_STORE_AUTO, false, 1, 1, holding_columns).traffic, Traffic::fetched);
+    EXPECT_EQ(plan(in_memory(24), SIMDNORM_STORE_AUTO, false, 1, 1, holding_columns).traffic, Traffic::packed);
     for (const std::size_t columns : Sizes{1, 19}) {
         EXPECT_EQ(plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 0, 1, zen_5).traffic, Traffic::fetched);
     }

@@ -303,8 +303,7 @@ TEST(Plan, FetchesRowsOfOverlappingGroupsTwiceOnEmeraldRapids) {
     const auto fetches_twice = [](Shape shape, const simdnorm::Machine &machine) {
         return plan(shape, 1, SIMDNORM_STORE_AUTO, 0, false, machine).fetches_twice;
     };
-    EXPECT_FALSE(fetches_twice(in_memory(112), emerald_rapids));
-    EXPECT_TRUE(fetches_twice(in_memory(113), emerald_rapids));
+    EXPECT_TRUE(fetches_twice(in_memory(64), emerald_rapids));
     EXPECT_TRUE(fetches_twice(in_memory(1920), emerald_rapids));
     EXPECT_FALSE(fetches_twice(in_memory(1936), emerald_rapids));
     EXPECT_FALSE(fetches_twice({8, 1024}, emerald_rapids));
@@ -327,7 +326,7 @@ TEST(Plan, GroupsRowsOnEmeraldRapids) {
     const auto grouping = [](std::size_t columns, bool rows_fill_lines) {
         return simdnorm::grouping_in_cache(columns, rows_fill_lines, emerald_rapids);
     };
-    EXPECT_EQ(grouping(128, true), Grouping::interleaved_eights);
+    EXPECT_EQ(grouping(1, true), Grouping::overlapped_eights);
     EXPECT_EQ(grouping(129, false), Grouping::overlapped_eights);
     EXPECT_EQ(grouping(192, true), Grouping::overlapped_eights);
     EXPECT_EQ(grouping(208, true), Grouping::overlapped_fours);
@@ -437,12 +436,11 @@ TEST(Plan, LimitsLinesAtOnceOnZen4) {
               any_number_of_lines);
 }
 
-TEST(Plan, GroupsMostRowsInMemoryAsInCacheOnEmeraldRapidsUntilFourAreTooLong) {
+TEST(Plan, GroupsRowsInMemoryAsInCacheOnEmeraldRapidsUntilFourAreTooLong) {
     const auto grouping = [](std::size_t columns) {
         return plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping;
     };
-    EXPECT_EQ(grouping(112), Grouping::interleaved_eights);
-    EXPECT_EQ(grouping(128), Grouping::overlapped_eights);
+    EXPECT_EQ(grouping(1), Grouping::overlapped_eights);
     for (const std::size_t columns : Sizes{64, 112, 192, 193, 208, 256, 257, 601, 784, 1024, 24576}) {
         const bool fills_lines = columns % simdnorm::cache_line_floats == 0;
         EXPECT_EQ(grouping(columns), simdnorm::grouping_in_cache(columns, fills_lines, emerald_rapids));
@@ -487,6 +485,13 @@ TEST(Plan, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(traffic_on_emerald_rapids(32), Traffic::streamed);
     EXPECT_EQ(traffic_on_emerald_rapids(35), Traffic::fetched);
     EXPECT_EQ(traffic_on_emerald_rapids(36), Traffic::packed);
+    const auto traffic_with_held_columns = [](std::size_t columns) {
+        simdnorm::Machine machine = emerald_rapids;
+        machine.held_columns = 128;
+        return plan(in_memory(columns), 1, SIMDNORM_STORE_AUTO, 0, false, machine).traffic;
+    };
+    EXPECT_EQ(traffic_with_held_columns(31), Traffic::fetched);
+    EXPECT_EQ(traffic_with_held_columns(33), Traffic::packed);
     EXPECT_EQ(plan(in_memory(95), 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(96), 1, SIMDNORM_STORE_AUTO, 4).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);

@@ -515,51 +515,14 @@ class GradientWriter {
     typename V::Floats mean_product_[rows];
 };
 
-// Where dx goes: into the caches, or past them line by line.
-template <class V, Traffic traffic>
-struct GradientOutput {
-    static constexpr std::size_t rows_per_pass = V::rows_per_pass; // as many as the registers hold
-
-    [[gnu::always_inline]] explicit GradientOutput(float *) {}
-    [[gnu::always_inline]] void whole(float *to, typename V::Floats value) {
-        if constexpr (traffic == Traffic::streamed) {
-            V::stream(to, value);
-        } else {
-            V::store(to, value);
-        }
-    }
-    [[gnu::always_inline]] void part(float *to, std::size_t count, typename V::Floats value) {
-        V::store_first(to, V::first(count), value);
-    }
-    [[gnu::always_inline]] void go_on_at(float *) {}
-    [[gnu::always_inline]] void finish() {}
-};
-
-// Past the caches where rows do not fill lines: one row after the other.
-template <class V>
-struct GradientOutput<V, Traffic::packed> {
-    static constexpr std::size_t rows_per_pass = 1;
-
-    // NOLINTNEXTLINE(readability-non-const-parameter): the packer writes there
-    [[gnu::always_inline]] explicit GradientOutput(float *dx) : packer(dx) {}
-    [[gnu::always_inline]] void whole(float *, typename V::Floats value) { packer.put(value); }
-    [[gnu::always_inline]] void part(float *, std::size_t count, typename V::Floats value) {
-        packer.put_first(value, count);
-    }
-    [[gnu::always_inline]] void go_on_at(float *dx) { packer.restart(dx); }
-    [[gnu::always_inline]] void finish() { packer.finish(); }
-
-    Packer<V> packer;
-};
-
 // The columns from `begin` on, no more than normalize_block of them, of `rows` rows of a group. `ahead`: how many rows
 // further lies what will be wanted next.
 template <class V, class Delta, bool writes_dx, Traffic traffic, std::size_t rows>
 [[gnu::always_inline]] inline void
 write_columns(const GradientRows &range, const GradientGroup &group, std::size_t first, std::size_t begin,
-              std::size_t columns, std::size_t ahead, const ColumnSums &sums, GradientOutput<V, traffic> &output) {
+              std::size_t columns, std::size_t ahead, const ColumnSums &sums, VectorOutput<V, traffic> &output) {
     const GradientWriter<V, Delta, rows> writer(range, group, first, begin, ahead);
-    GradientOutput<V, traffic> out = output; // a copy that stores to dx cannot seem to change
+    VectorOutput<V, traffic> out = output; // a copy that stores to dx cannot seem to change
     const float *gamma = range.gamma != nullptr ? range.gamma + begin : ones.of_columns;
     float *dgamma = sums.batch_dgamma + begin;
     float *dbeta = sums.batch_dbeta + begin;
@@ -595,7 +558,7 @@ write_columns(const GradientRows &range, const GradientGroup &group, std::size_t
 template <class V, class Delta, bool writes_dx, Traffic traffic, std::size_t rows>
 [[gnu::noinline]] void write_rows(const GradientRows &range, const GradientGroup &group, std::size_t first,
                                   std::size_t begin, std::size_t end, std::size_t ahead, const ColumnSums &sums,
-                                  GradientOutput<V, traffic> &output) {
+                                  VectorOutput<V, traffic> &output) {
     if (range.columns != range.dx_stride || end - begin != range.columns) {
         output.go_on_at(dx_at(range, group.first + first, begin));
     }
@@ -610,8 +573,8 @@ template <class V, class Delta, bool writes_dx, Traffic traffic, std::size_t row
 template <class V, class Delta, bool writes_dx, Traffic traffic>
 [[gnu::always_inline]] inline void write_group(const GradientRows &range, const GradientGroup &group, std::size_t begin,
                                                std::size_t end, std::size_t ahead, const ColumnSums &sums,
-                                               GradientOutput<V, traffic> &output) {
-    constexpr std::size_t pass = GradientOutput<V, traffic>::rows_per_pass;
+                                               VectorOutput<V, traffic> &output) {
+    constexpr std::size_t pass = traffic == Traffic::packed ? 1 : V::rows_per_pass;
     const bool in_passes = pass > 1 && (traffic == Traffic::cached || range.columns <= normalize_block);
     const std::size_t block = traffic == Traffic::packed ? end - begin : normalize_block;
     for (; begin < end; begin += block) {
@@ -626,89 +589,48 @@ template <class V, class Delta, bool writes_dx, Traffic traffic>
     }
 }
 
-// So many whole vectors of columns, and a part of one. Their gamma and sums over rows stay in registers while the rows
-// of a group go by, one after the other.
-template <class V, Traffic traffic, std::size_t whole, bool has_part>
+// Columns whose gamma and sums over rows stay in registers while the rows of a group go by, one after the other.
+template <class V, Traffic traffic, class Held>
 [[gnu::noinline]] void write_held_columns(const GradientRows &rows, const GradientGroup &group, std::size_t begin,
-                                          std::size_t columns, std::size_t ahead, const ColumnSums &leaf,
-                                          GradientOutput<V, traffic> &output) {
+                                          const Held &columns, std::size_t ahead, const ColumnSums &leaf,
+                                          VectorOutput<V, traffic> &output) {
     const GradientRows range = rows; // copies that stores to dx cannot seem to change
     const ColumnSums sums = leaf;
-    GradientOutput<V, traffic> out = output;
-    const std::size_t part_columns = columns - whole * V::width;
-    const PartOfVector<V> part{V::first(part_columns)};
-    const auto for_each_held = [&](const auto &use) __attribute__((always_inline)) {
-        for_each_of(
-            std::make_index_sequence<whole>(), [&](auto i)
-                                                   __attribute__((always_inline)) { use(i, WholeVector<V>()); });
-        if constexpr (has_part) {
-            use(std::integral_constant<std::size_t, whole>(), part);
-        }
-    };
-
+    const Held held = columns;
+    VectorOutput<V, traffic> out = output;
     using Writer = GradientWriter<V, Difference<V>, 1>;
-    typename V::Floats gamma[V::held_vectors];
-    typename Writer::Terms terms[V::held_vectors];
+    typename V::Floats gamma[Held::vectors];
+    typename Writer::Terms terms[Held::vectors];
     const bool starts_batch = (group.first - sums.first) % rows_of_batch == 0;
     const float *gamma_from = range.gamma != nullptr ? range.gamma + begin : ones.of_columns;
     const float *dgamma_so_far = starts_batch ? zeros.of_columns : sums.batch_dgamma + begin;
     const float *dbeta_so_far = starts_batch ? zeros.of_columns : sums.batch_dbeta + begin;
-    for_each_held([&](auto i, auto held) __attribute__((always_inline)) {
+    held.for_each([&](auto i, std::size_t j, auto vector) __attribute__((always_inline)) {
         const typename V::Floats zero = V::broadcast(0.0F);
-        gamma[i] = held.load(gamma_from + i * V::width, zero);
-        terms[i] = {held.load(dgamma_so_far + i * V::width, zero), held.load(dbeta_so_far + i * V::width, zero)};
+        gamma[i] = vector.load(gamma_from + j, zero);
+        terms[i] = {vector.load(dgamma_so_far + j, zero), vector.load(dbeta_so_far + j, zero)};
     });
     for (std::size_t r = 0; r < group.rows; ++r) {
-        if (columns != range.dx_stride) {
+        if (range.columns != range.dx_stride) {
             out.go_on_at(dx_at(range, group.first + r, begin));
         }
         const Writer writer(range, group, r, begin, ahead);
-        writer.template ask_for_pages<true, traffic>(columns);
-        for_each_held([&](auto i, auto held) __attribute__((always_inline)) {
-            if constexpr (i * V::width % cache_line_floats == 0) {
-                writer.template prefetch<true, traffic>(i * V::width);
+        writer.template ask_for_pages<true, traffic>(held.columns());
+        held.for_each([&](auto i, std::size_t j, auto vector) __attribute__((always_inline)) {
+            if (j % cache_line_floats == 0) {
+                writer.template prefetch<true, traffic>(j);
             }
             terms[i] = writer.template vector<true>(
-                i * V::width, held, gamma[i],
-                terms[i], [&](float *to, typename V::Floats value) __attribute__((always_inline)) {
-                    if constexpr (i < whole) {
-                        out.whole(to, value);
-                    } else {
-                        out.part(to, part_columns, value);
-                    }
+                j, vector, gamma[i], terms[i], [&](float *to, typename V::Floats value) __attribute__((always_inline)) {
+                    held.put(out, vector, to, value);
                 });
         });
     }
-    for_each_held([&](auto i, auto held) __attribute__((always_inline)) {
-        held.store(sums.batch_dgamma + begin + i * V::width, terms[i].dgamma);
-        held.store(sums.batch_dbeta + begin + i * V::width, terms[i].dbeta);
+    held.for_each([&](auto i, std::size_t j, auto vector) __attribute__((always_inline)) {
+        vector.store(sums.batch_dgamma + begin + j, terms[i].dgamma);
+        vector.store(sums.batch_dbeta + begin + j, terms[i].dbeta);
     });
     output = out;
-}
-
-// Calls use(n) with n, 0 <= n <= most, as a constant.
-template <std::size_t most, class Use>
-[[gnu::always_inline]] inline void with_constant(std::size_t n, const Use &use) {
-    if constexpr (most > 0) {
-        if (n < most) {
-            return with_constant<most - 1>(n, use);
-        }
-    }
-    use(std::integral_constant<std::size_t, most>());
-}
-
-template <class V, Traffic traffic>
-[[gnu::always_inline]] inline void write_held_block(const GradientRows &range, const GradientGroup &group,
-                                                    std::size_t begin, std::size_t columns, std::size_t ahead,
-                                                    const ColumnSums &sums, GradientOutput<V, traffic> &output) {
-    with_constant<V::held_vectors>(
-        columns / V::width, [&](auto whole) __attribute__((always_inline)) {
-            if (columns == whole * V::width) {
-                write_held_columns<V, traffic, whole, false>(range, group, begin, columns, ahead, sums, output);
-            } else if constexpr (traffic != Traffic::streamed && whole < V::held_vectors) { // streamed rows fill lines
-                write_held_columns<V, traffic, whole, true>(range, group, begin, columns, ahead, sums, output);
-            }
-        });
 }
 
 // In cache longer rows go so, too, block by block of columns.
@@ -719,12 +641,14 @@ constexpr std::size_t most_held_columns =
 template <class V, Traffic traffic>
 [[gnu::always_inline]] inline void write_ordinary_group(const GradientRows &range, const GradientGroup &group,
                                                         std::size_t begin, std::size_t end, std::size_t ahead,
-                                                        const ColumnSums &sums, GradientOutput<V, traffic> &output) {
+                                                        const ColumnSums &sums, VectorOutput<V, traffic> &output) {
     if constexpr (V::held_vectors > 0) {
         if (range.columns <= most_held_columns<V, traffic>) {
             constexpr std::size_t block = V::held_vectors * V::width;
             for (; begin < end; begin += block) {
-                write_held_block<V>(range, group, begin, smaller(end - begin, block), ahead, sums, output);
+                with_held_columns<V, traffic>(smaller(end - begin, block), [&](const auto &columns) {
+                    write_held_columns<V, traffic>(range, group, begin, columns, ahead, sums, output);
+                });
             }
             return;
         }
@@ -753,8 +677,8 @@ template <class V>
 template <class V, Traffic traffic>
 [[gnu::always_inline]] inline void write_gradients(const GradientRows &range, const GradientGroup &group,
                                                    std::size_t begin, std::size_t end, std::size_t ahead,
-                                                   const ColumnSums &sums, GradientOutput<V, traffic> &output) {
-    GradientOutput<V, Traffic::cached> plain(nullptr);
+                                                   const ColumnSums &sums, VectorOutput<V, traffic> &output) {
+    VectorOutput<V, Traffic::cached> plain(nullptr);
     if (range.dx == nullptr) {
         with_difference<V>(group, [&](auto difference) {
             write_group<V, typename decltype(difference)::type, false>(range, group, begin, end, 0, sums, plain);
@@ -777,7 +701,7 @@ template <class V, Traffic traffic>
 [[gnu::always_inline]] inline void backward_rows(const GradientRows &range, const ColumnSums &leaf) {
     const double per_element = 1.0 / static_cast<double>(range.columns);
     const std::size_t ahead = range.rows_of_group + range.prefetch_lead / range.columns;
-    GradientOutput<V, traffic> output(dx_at(range, leaf.first, 0));
+    VectorOutput<V, traffic> output(dx_at(range, leaf.first, 0));
     const std::size_t end = leaf.first + leaf.rows;
     for (std::size_t row = leaf.first; row < end; row += range.rows_of_group) {
         GradientGroup group;

@@ -165,6 +165,8 @@ struct ColumnSums {
 // block b at sums[r * blocks of a row + b]; when all have, settle; as often as that is false, and at last write_blocks
 // for the same part.
 struct KernelTable {
+    std::size_t held_columns; // rows of no more have what belongs to their columns in registers while they go by
+
     void (*layer_norm)(const LayerNormRows &);
     void (*measure_blocks)(const LayerNormRows &, std::size_t row, BlockRange, BlockMoments *moments);
     void (*normalize_blocks)(const LayerNormRows &, std::size_t row, BlockRange, const BlockMoments *moments);

@@ -66,6 +66,53 @@ template <std::size_t rows>
 template <class V, Traffic traffic, std::size_t rows>
 constexpr std::size_t rows_of_pass = traffic == Traffic::cached ? smaller(rows, V::rows_per_pass) : 1;
 
+// Rows so short that their gamma and beta stay in registers while the rows of a group go by, one after the other.
+template <class V, Traffic traffic, class Held, std::size_t rows>
+[[gnu::noinline]] void normalize_held_columns(const LayerNormRows &all, const Group<rows> &group, const Held &columns,
+                                              VectorOutput<V, traffic> &output) {
+    const LayerNormRows range = all; // copies that stores to y cannot seem to change
+    const Held held = columns;
+    VectorOutput<V, traffic> out = output;
+    typename V::Floats gamma[Held::vectors];
+    typename V::Floats beta[Held::vectors];
+    const float *gamma_from = range.gamma != nullptr ? range.gamma : ones.of_columns;
+    const float *beta_from = range.beta != nullptr ? range.beta : zeros.of_columns;
+    held.for_each([&](auto i, std::size_t j, auto vector) __attribute__((always_inline)) {
+        const typename V::Floats zero = V::broadcast(0.0F);
+        gamma[i] = vector.load(gamma_from + j, zero);
+        beta[i] = vector.load(beta_from + j, zero);
+    });
+    for (std::size_t r = 0; r < rows; ++r) {
+        const Segment<1> s = segment_of<1>(range, group.first + r, 0, group.ahead);
+        const Normalizer<V, 1> normalizer(group.statistics, r);
+        ask_for_page<V, traffic>(s.y[0], range.columns);
+        held.for_each([&](auto i, std::size_t j, auto vector) __attribute__((always_inline)) {
+            if (j % cache_line_floats == 0) {
+                normalizer.template prefetch<traffic>(s, j);
+            }
+            const typename V::Floats x = vector.load(s.x[0] + j, normalizer.mean[0]);
+            held.put(out, vector, s.y[0] + j, normalizer.apply(0, x, gamma[i], beta[i]));
+        });
+        if (range.y_stride != range.columns) {
+            out.go_on_at(s.y[0] + range.y_stride);
+        }
+    }
+    output = out;
+}
+
+// Whether a group goes so: one of more rows than share what is loaded of gamma and beta in any case.
+template <class V, std::size_t rows>
+[[gnu::always_inline]] inline bool holds_columns(std::size_t columns) {
+    return rows > V::rows_per_pass && columns <= V::held_vectors * V::width;
+}
+
+template <class V, Traffic traffic, std::size_t rows>
+[[gnu::always_inline]] inline void put_held(const LayerNormRows &range, const Group<rows> &group,
+                                            VectorOutput<V, traffic> &output) {
+    with_held_columns<V, traffic>(
+        range.columns, [&](const auto &columns) { normalize_held_columns<V, traffic>(range, group, columns, output); });
+}
+
 // Where rows go, one group after the other: put takes a group, put_pass the rows of one pass over it from row r on.
 template <class V, Traffic traffic>
 class Output {
@@ -75,6 +122,12 @@ class Output {
     // Block by block of columns: a block of gamma and beta serves all rows of the group.
     template <std::size_t rows>
     [[gnu::always_inline]] void put(const LayerNormRows &range, const Group<rows> &group) {
+        if constexpr (V::held_vectors > 0) {
+            if (holds_columns<V, rows>(range.columns)) {
+                VectorOutput<V, traffic> output(nullptr);
+                return put_held(range, group, output);
+            }
+        }
         for (std::size_t begin = 0; begin < range.columns; begin += normalize_block) {
             for (std::size_t r = 0; r < rows; r += rows_of_pass<V, traffic, rows>) {
                 put_block(range, group, r, begin);
@@ -106,13 +159,18 @@ class Output {
 template <class V>
 class Output<V, Traffic::packed> {
   public:
-    [[gnu::always_inline]] explicit Output(const LayerNormRows &range) : packer_(range.y) {}
-    [[gnu::always_inline]] ~Output() { packer_.finish(); }
+    [[gnu::always_inline]] explicit Output(const LayerNormRows &range) : output_(range.y) {}
+    [[gnu::always_inline]] ~Output() { output_.finish(); }
     Output(const Output &) = delete;
     Output &operator=(const Output &) = delete;
 
     template <std::size_t rows>
     [[gnu::always_inline]] void put(const LayerNormRows &range, const Group<rows> &group) {
+        if constexpr (V::held_vectors > 0) {
+            if (holds_columns<V, rows>(range.columns)) {
+                return put_held(range, group, output_);
+            }
+        }
         for (std::size_t r = 0; r < rows; ++r) {
             put_pass(range, group, r);
         }
@@ -123,7 +181,7 @@ class Output<V, Traffic::packed> {
         const Normalizer<V, 1> normalizer(group.statistics, r);
         for (std::size_t begin = 0; begin < range.columns; begin += normalize_block) {
             pack(normalizer, segment_of<1>(range, group.first + r, begin, group.ahead),
-                 smaller(range.columns - begin, normalize_block), packer_);
+                 smaller(range.columns - begin, normalize_block), output_.packer);
         }
         if (range.y_stride != range.columns) {
             go_on_at(range, group.first + r + 1);
@@ -131,11 +189,11 @@ class Output<V, Traffic::packed> {
     }
 
     [[gnu::always_inline]] void go_on_at(const LayerNormRows &range, std::size_t row) {
-        packer_.restart(range.y + row * range.y_stride);
+        output_.go_on_at(range.y + row * range.y_stride);
     }
 
   private:
-    Packer<V> packer_;
+    VectorOutput<V, Traffic::packed> output_;
 };
 
 // Rows of which at least one is beyond single precision, one by one.
@@ -477,15 +535,22 @@ void write_blocks(const GradientRows &range, const GradientGroup &group, BlockRa
     const std::size_t end = smaller(range.columns, begin + blocks.count * statistics_block);
     const std::size_t ahead = group.first + 2 * group.rows <= range.rows ? group.rows : 0;
     with_traffic<V>(range.traffic, [&](auto traffic) {
-        GradientOutput<V, traffic> output(dx_at(range, group.first, begin));
+        VectorOutput<V, traffic> output(dx_at(range, group.first, begin));
         write_gradients<V, traffic>(range, group, begin, end, ahead, sums, output);
         output.finish();
     });
 }
 
 template <class V>
-constexpr KernelTable kernel_table = {layer_norm<V>,  measure_blocks<V>, normalize_blocks<V>, layer_norm_backward<V>,
-                                      start_group<V>, sum_blocks<V>,     settle<V>,           write_blocks<V>};
+constexpr KernelTable kernel_table = {V::held_vectors *V::width,
+                                      layer_norm<V>,
+                                      measure_blocks<V>,
+                                      normalize_blocks<V>,
+                                      layer_norm_backward<V>,
+                                      start_group<V>,
+                                      sum_blocks<V>,
+                                      settle<V>,
+                                      write_blocks<V>};
 
 } // namespace
 } // namespace simdnorm

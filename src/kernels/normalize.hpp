@@ -1,12 +1,15 @@
 // Rows + their statistics -> y.
 #pragma once
 
+#include "block_sums.hpp"
 #include "kernel_table.hpp"
 #include "lanes.hpp"
 #include "row_statistics.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 namespace simdnorm {
 namespace {
@@ -292,6 +295,101 @@ class Packer {
     float *to_;
     std::size_t foreign_; // elements there that belong to somebody else
 };
+
+// Where the vectors of an output go, one after the other: into the caches, or past them line by line.
+template <class V, Traffic traffic>
+struct VectorOutput {
+    [[gnu::always_inline]] explicit VectorOutput(float *) {}
+    [[gnu::always_inline]] void whole(float *to, typename V::Floats value) {
+        if constexpr (traffic == Traffic::streamed) {
+            V::stream(to, value);
+        } else {
+            V::store(to, value);
+        }
+    }
+    [[gnu::always_inline]] void part(float *to, std::size_t count, typename V::Floats value) {
+        V::store_first(to, V::first(count), value);
+    }
+    [[gnu::always_inline]] void go_on_at(float *) {}
+    [[gnu::always_inline]] void finish() {}
+};
+
+// Past the caches where rows do not fill lines: one row after the other.
+template <class V>
+struct VectorOutput<V, Traffic::packed> {
+    // NOLINTNEXTLINE(readability-non-const-parameter): the packer writes there
+    [[gnu::always_inline]] explicit VectorOutput(float *to) : packer(to) {}
+    [[gnu::always_inline]] void whole(float *, typename V::Floats value) { packer.put(value); }
+    [[gnu::always_inline]] void part(float *, std::size_t count, typename V::Floats value) {
+        packer.put_first(value, count);
+    }
+    [[gnu::always_inline]] void go_on_at(float *to) { packer.restart(to); }
+    [[gnu::always_inline]] void finish() { packer.finish(); }
+
+    Packer<V> packer;
+};
+
+// Up to V::held_vectors vectors of columns, of which the last may be a part. What is held of them in registers serves
+// one row after the other.
+template <class V, std::size_t whole, bool has_part>
+class HeldColumns {
+  public:
+    static constexpr std::size_t vectors = whole + (has_part ? 1 : 0);
+
+    [[gnu::always_inline]] explicit HeldColumns(std::size_t columns)
+        : columns_(columns), part_{V::first(columns - whole * V::width)} {}
+
+    [[gnu::always_inline]] std::size_t columns() const { return columns_; }
+
+    // Calls use(i, column, vector) for each of them, with what there is of it.
+    template <class Use>
+    [[gnu::always_inline]] void for_each(const Use &use) const {
+        for_each_of(
+            std::make_index_sequence<whole>(), [&](auto i) __attribute__((always_inline)) {
+                use(i, i * V::width, WholeVector<V>());
+            });
+        if constexpr (has_part) {
+            use(std::integral_constant<std::size_t, whole>(), whole * V::width, part_);
+        }
+    }
+
+    template <class Output>
+    [[gnu::always_inline]] void put(Output &output, WholeVector<V>, float *to, typename V::Floats value) const {
+        output.whole(to, value);
+    }
+    template <class Output>
+    [[gnu::always_inline]] void put(Output &output, PartOfVector<V>, float *to, typename V::Floats value) const {
+        output.part(to, columns_ - whole * V::width, value);
+    }
+
+  private:
+    std::size_t columns_;
+    PartOfVector<V> part_;
+};
+
+// Calls use(n) with n, 0 <= n <= most, as a constant.
+template <std::size_t most, class Use>
+[[gnu::always_inline]] inline void with_constant(std::size_t n, const Use &use) {
+    if constexpr (most > 0) {
+        if (n < most) {
+            return with_constant<most - 1>(n, use);
+        }
+    }
+    use(std::integral_constant<std::size_t, most>());
+}
+
+// Calls use(held) with the first `columns`, which are no more than can be held.
+template <class V, Traffic traffic, class Use>
+[[gnu::always_inline]] inline void with_held_columns(std::size_t columns, const Use &use) {
+    with_constant<V::held_vectors>(
+        columns / V::width, [&](auto whole) __attribute__((always_inline)) {
+            if (columns == whole * V::width) {
+                use(HeldColumns<V, whole, false>(columns));
+            } else if constexpr (traffic != Traffic::streamed && whole < V::held_vectors) { // streamed rows fill lines
+                use(HeldColumns<V, whole, true>(columns));
+            }
+        });
+}
 
 // The first `columns` of one row's segment, to a packer.
 template <class V>
