@@ -67,14 +67,21 @@ Traffic choose_traffic(const Transfer &transfer, const Machine &machine, std::si
                : traffic_of_short_rows(transfer.columns, machine);
 }
 
-// Of shorter rows, holding back what does not fill a line costs more than it saves: on Zen 4 in both passes, on Emerald
-// Rapids, where ordinary stores to memory cost twice as much, and on Zen 5 less so. Emerald Rapids gains by it earlier
-// where the rows' columns are held in registers.
-std::size_t least_packed_columns(const Machine &machine) {
-    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 60 : machine.held_columns < 36 ? 36 : 33;
+// Whether columns are held in registers, and rows follow each other without gaps.
+bool are_held_without_gaps(const Transfer &transfer, const Machine &machine) {
+    return transfer.columns <= machine.held_columns &&
+           (transfer.output_stride == 0 || transfer.output_stride == transfer.columns);
 }
-std::size_t least_packed_gradients(const Machine &machine) {
-    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 68 : machine.held_columns < 48 ? 48 : 24;
+
+// Of shorter rows, holding back what does not fill a line costs more than it saves: on Zen 4 in both passes, on Emerald
+// Rapids, where ordinary stores to memory cost twice as much, and on Zen 5 less so.
+std::size_t least_packed_columns(const Transfer &transfer, const Machine &machine) {
+    const bool held = are_held_without_gaps(transfer, machine);
+    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 60 : held ? 33 : 36;
+}
+std::size_t least_packed_gradients(const Transfer &transfer, const Machine &machine) {
+    const bool held = are_held_without_gaps(transfer, machine);
+    return machine.core == Core::zen_4 ? 96 : machine.core == Core::zen_5 ? 68 : held ? 24 : 48;
 }
 
 double present(const float *array) {
@@ -340,7 +347,7 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
                                .output_stride = args.y_stride,
                                .in_place = args.y == args.x,
                                .store = args.store};
-    const Traffic traffic = choose_traffic(transfer, machine, least_packed_columns(machine));
+    const Traffic traffic = choose_traffic(transfer, machine, least_packed_columns(transfer, machine));
     const bool fills_lines = rows_fill_lines(transfer);
     const Grouping grouping = args.rows == 1               ? Grouping::rows // groups would be looked for in vain
                               : traffic != Traffic::cached ? grouping_in_memory(args.columns, fills_lines, machine)
@@ -393,7 +400,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
                                .output_stride = args.dx_stride,
                                .in_place = args.dx == args.dy || args.dx == nullptr, // nothing to stream
                                .store = args.store};
-    const Traffic traffic = choose_traffic(transfer, machine, least_packed_gradients(machine));
+    const Traffic traffic = choose_traffic(transfer, machine, least_packed_gradients(transfer, machine));
     const std::size_t rows_of_group = traffic != Traffic::cached ? gradient_rows_in_memory(args.columns, machine)
                                       : lies_in_memory(transfer, machine)
                                           ? gradient_rows_of_short_rows_in_memory(args.columns)

@@ -112,6 +112,20 @@ TEST_P(BackwardPaths, EveryGroupAndTraffic) {
     }
 }
 
+TEST_P(BackwardPaths, AnUnusualGroupBetweenOrdinaryOnes) {
+    for (const std::size_t columns : Sizes{1, 7, 24, 33, 64, 100, 128, 300}) {
+        const std::uint64_t seed = seed_for("unusual group", columns);
+        Problem forward = normal_problem(seed, 32, columns);
+        for (std::size_t i = 8 * columns; i < 16 * columns; ++i) {
+            forward.x[i] *= 1e15F;
+        }
+        const Backward problem(forward, seed);
+        for (const Traffic traffic : all_traffics) {
+            expect_same_bits(problem, {8, traffic});
+        }
+    }
+}
+
 TEST_P(BackwardPaths, DealtOutLeaves) {
     for (const Shape &shape : {Shape{17, 1}, Shape{40, 30}, Shape{21, 5000}, Shape{150, 2100}, Shape{9000, 100}}) {
         const std::uint64_t seed = seed_for("dealt out", shape.rows, shape.columns);
@@ -195,9 +209,10 @@ SIMDNORM_ON_EVERY_INSTRUCTION_SET(BackwardPaths);
 
 // The plan looks at sizes and addresses alone: nothing here is ever read.
 BackwardPlan plan(Shape shape, int store = SIMDNORM_STORE_AUTO, bool in_place = false, std::size_t offset_of_dx = 0,
-                  int threads = 1, const simdnorm::Machine &machine = zen_4) {
+                  int threads = 1, const simdnorm::Machine &machine = zen_4, std::size_t dx_stride = 0) {
     alignas(64) static float memory[256];
     simdnorm_layer_norm_backward_args args = {};
+    args.dx_stride = dx_stride;
     args.rows = shape.rows;
     args.columns = shape.columns;
     args.dx = memory + offset_of_dx;
@@ -314,10 +329,18 @@ TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(on_emerald_rapids(20).traffic, Traffic::fetched);
     EXPECT_EQ(on_emerald_rapids(47).traffic, Traffic::fetched);
     EXPECT_EQ(plan(in_memory(48), SIMDNORM_STORE_AUTO, false, 1, 1, emerald_rapids).traffic, Traffic::packed);
-    simdnorm::Machine holding_columns = emerald_rapids;
-    holding_columns.held_columns = 128;
-    EXPECT_EQ(plan(in_memory(23), SIMDNORM_STORE_AUTO, false, 1, 1, holding_columns).traffic, Traffic::fetched);
-    EXPECT_EQ(plan(in_memory(24), SIMDNORM_STORE_AUTO, false, 1, 1, holding_columns).traffic, Traffic::packed);
+    const auto with_held_columns = [](std::size_t columns, std::size_t held, std::size_t stride) {
+        simdnorm::Machine machine = emerald_rapids;
+        machine.held_columns = held;
+        return plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 1, 1, machine, stride).traffic;
+    };
+    EXPECT_EQ(with_held_columns(23, 128, 0), Traffic::fetched);
+    EXPECT_EQ(with_held_columns(24, 128, 0), Traffic::packed);
+    EXPECT_EQ(with_held_columns(24, 128, 24), Traffic::packed);
+    EXPECT_EQ(with_held_columns(24, 128, 25), Traffic::fetched);
+    EXPECT_EQ(with_held_columns(47, 128, 48), Traffic::fetched);
+    EXPECT_EQ(with_held_columns(48, 128, 49), Traffic::packed);
+    EXPECT_EQ(with_held_columns(47, 24, 0), Traffic::fetched);
     for (const std::size_t columns : Sizes{1, 19}) {
         EXPECT_EQ(plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 0, 1, zen_5).traffic, Traffic::fetched);
     }

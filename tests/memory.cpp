@@ -130,9 +130,10 @@ TEST_P(Memory, NothingBesideLargeMatricesIsTouched) {
 }
 
 TEST_P(Memory, NothingBesideTheArgumentsIsTouchedWithoutGammaAndBeta) {
-    GuardedCall guarded(5 * longest_short_row, longest_short_row);
+    constexpr std::size_t rows = 9; // a group and one
+    GuardedCall guarded(rows * longest_short_row, longest_short_row);
     for (std::size_t d = 1; d <= longest_short_row; ++d) {
-        Problem problem = problem_on_every_path(seed_for("memory", d), 5, d);
+        Problem problem = problem_on_every_path(seed_for("memory", d), rows, d);
         const std::vector<float> gamma = problem.gamma;
         problem.gamma.clear();
         for (const bool with_beta : {true, false}) {

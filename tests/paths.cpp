@@ -5,6 +5,7 @@
 #include "execution_plan.hpp"
 #include "families.hpp"
 #include "guarded_call.hpp"
+#include "instruction_set.hpp"
 #include "instruction_sets.hpp"
 #include "layer_norm.hpp"
 #include "plans.hpp"
@@ -218,9 +219,10 @@ SIMDNORM_ON_EVERY_INSTRUCTION_SET(Paths);
 
 // The plan looks at sizes and addresses alone: nothing here is ever read.
 ExecutionPlan plan(Shape shape, int threads = 1, int store = SIMDNORM_STORE_AUTO, std::size_t offset_of_y = 0,
-                   bool in_place = false, const simdnorm::Machine &machine = zen_4) {
+                   bool in_place = false, const simdnorm::Machine &machine = zen_4, std::size_t y_stride = 0) {
     alignas(64) static float memory[256];
     simdnorm_layer_norm_args args = {};
+    args.y_stride = y_stride;
     args.rows = shape.rows;
     args.columns = shape.columns;
     args.y = memory + offset_of_y;
@@ -485,18 +487,30 @@ TEST(Plan, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(traffic_on_emerald_rapids(32), Traffic::streamed);
     EXPECT_EQ(traffic_on_emerald_rapids(35), Traffic::fetched);
     EXPECT_EQ(traffic_on_emerald_rapids(36), Traffic::packed);
-    const auto traffic_with_held_columns = [](std::size_t columns) {
+    const auto with_held_columns = [](std::size_t columns, std::size_t held, std::size_t stride) {
         simdnorm::Machine machine = emerald_rapids;
-        machine.held_columns = 128;
-        return plan(in_memory(columns), 1, SIMDNORM_STORE_AUTO, 0, false, machine).traffic;
+        machine.held_columns = held;
+        return plan(in_memory(columns), 1, SIMDNORM_STORE_AUTO, 1, false, machine, stride).traffic;
     };
-    EXPECT_EQ(traffic_with_held_columns(31), Traffic::fetched);
-    EXPECT_EQ(traffic_with_held_columns(33), Traffic::packed);
+    EXPECT_EQ(with_held_columns(32, 128, 0), Traffic::fetched);
+    EXPECT_EQ(with_held_columns(33, 128, 0), Traffic::packed);
+    EXPECT_EQ(with_held_columns(33, 128, 33), Traffic::packed);
+    EXPECT_EQ(with_held_columns(33, 128, 34), Traffic::fetched);
+    EXPECT_EQ(with_held_columns(35, 24, 0), Traffic::fetched);
+    EXPECT_EQ(with_held_columns(36, 24, 0), Traffic::packed);
     EXPECT_EQ(plan(in_memory(95), 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(96), 1, SIMDNORM_STORE_AUTO, 4).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);
     EXPECT_EQ(plan({100, 64}, 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::streamed);
     EXPECT_EQ(plan({100, 65}, 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
+}
+
+// A plan knows how many columns the set in use holds in registers.
+TEST(Plan, GoesByTheInstructionSetInUse) {
+    for (const std::string &name : usable_instruction_sets()) {
+        const UseInstructionSet use(name);
+        EXPECT_EQ(simdnorm::machine_in_use().held_columns, name == "avx512" ? 128U : name == "avx2" ? 24U : 0U) << name;
+    }
 }
 
 TEST(Plan, StreamsBeyondTheShareOfTheLastCache) {

@@ -635,8 +635,7 @@ template <class V, Traffic traffic, class Held>
 
 // In cache longer rows go so, too, block by block of columns.
 template <class V, Traffic traffic>
-constexpr std::size_t most_held_columns =
-    traffic == Traffic::cached ? V::held_columns_in_cache : V::held_vectors *V::width;
+constexpr std::size_t most_held_columns = traffic == Traffic::cached ? V::held_columns_in_cache : held_columns<V>;
 
 template <class V, Traffic traffic>
 [[gnu::always_inline]] inline void write_ordinary_group(const GradientRows &range, const GradientGroup &group,
@@ -644,9 +643,8 @@ template <class V, Traffic traffic>
                                                         const ColumnSums &sums, VectorOutput<V, traffic> &output) {
     if constexpr (V::held_vectors > 0) {
         if (range.columns <= most_held_columns<V, traffic>) {
-            constexpr std::size_t block = V::held_vectors * V::width;
-            for (; begin < end; begin += block) {
-                with_held_columns<V, traffic>(smaller(end - begin, block), [&](const auto &columns) {
+            for (; begin < end; begin += held_columns<V>) {
+                with_held_columns<V, traffic>(smaller(end - begin, held_columns<V>), [&](const auto &columns) {
                     write_held_columns<V, traffic>(range, group, begin, columns, ahead, sums, output);
                 });
             }

@@ -1,4 +1,4 @@
-// What every instruction set offers, as one struct of functions: the only thing that a kernel file exports.
+// What every instruction set offers, as one struct: the only thing that a kernel file exports.
 #pragma once
 
 #include <cstddef>
@@ -165,7 +165,7 @@ struct ColumnSums {
 // block b at sums[r * blocks of a row + b]; when all have, settle; as often as that is false, and at last write_blocks
 // for the same part.
 struct KernelTable {
-    std::size_t held_columns; // rows of no more have what belongs to their columns in registers while they go by
+    std::size_t held_columns; // rows of no more may have what belongs to their columns in registers
 
     void (*layer_norm)(const LayerNormRows &);
     void (*measure_blocks)(const LayerNormRows &, std::size_t row, BlockRange, BlockMoments *moments);

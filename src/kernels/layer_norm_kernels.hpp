@@ -100,10 +100,11 @@ template <class V, Traffic traffic, class Held, std::size_t rows>
     output = out;
 }
 
-// Whether a group goes so: one of more rows than share what is loaded of gamma and beta in any case.
+// Whether a group goes so: in cache the rows of one pass share what is loaded of gamma and beta in any case. Groups of
+// fewer rows in memory were not measured.
 template <class V, std::size_t rows>
 [[gnu::always_inline]] inline bool holds_columns(std::size_t columns) {
-    return rows > V::rows_per_pass && columns <= V::held_vectors * V::width;
+    return rows > V::rows_per_pass && columns <= held_columns<V>;
 }
 
 template <class V, Traffic traffic, std::size_t rows>
@@ -542,14 +543,8 @@ void write_blocks(const GradientRows &range, const GradientGroup &group, BlockRa
 }
 
 template <class V>
-constexpr KernelTable kernel_table = {V::held_vectors *V::width,
-                                      layer_norm<V>,
-                                      measure_blocks<V>,
-                                      normalize_blocks<V>,
-                                      layer_norm_backward<V>,
-                                      start_group<V>,
-                                      sum_blocks<V>,
-                                      settle<V>,
+constexpr KernelTable kernel_table = {held_columns<V>,        layer_norm<V>,  measure_blocks<V>, normalize_blocks<V>,
+                                      layer_norm_backward<V>, start_group<V>, sum_blocks<V>,     settle<V>,
                                       write_blocks<V>};
 
 } // namespace

@@ -323,14 +323,22 @@ struct VectorOutput<V, Traffic::packed> {
     [[gnu::always_inline]] void part(float *, std::size_t count, typename V::Floats value) {
         packer.put_first(value, count);
     }
-    [[gnu::always_inline]] void go_on_at(float *to) { packer.restart(to); }
+    [[gnu::always_inline]] void go_on_at(float *to) {
+        Packer<V> next = packer; // or the packer would have to be in memory, whose address restart takes
+        next.restart(to);
+        packer = next;
+    }
     [[gnu::always_inline]] void finish() { packer.finish(); }
 
     Packer<V> packer;
 };
 
-// Up to V::held_vectors vectors of columns, of which the last may be a part. What is held of them in registers serves
-// one row after the other.
+// Rows of so many columns may have what belongs to these in registers, while the rows of a group go by one after the
+// other. They are too few for waits between lines (lines_at_once).
+template <class V>
+constexpr std::size_t held_columns = V::held_vectors *std::size_t{V::width};
+
+// Such columns: up to held_vectors vectors, of which the last may be a part.
 template <class V, std::size_t whole, bool has_part>
 class HeldColumns {
   public:
@@ -378,13 +386,15 @@ template <std::size_t most, class Use>
     use(std::integral_constant<std::size_t, most>());
 }
 
-// Calls use(held) with the first `columns`, which are no more than can be held.
+// Calls use(held) with the first `columns`, 0 < columns <= held_columns.
 template <class V, Traffic traffic, class Use>
 [[gnu::always_inline]] inline void with_held_columns(std::size_t columns, const Use &use) {
     with_constant<V::held_vectors>(
         columns / V::width, [&](auto whole) __attribute__((always_inline)) {
             if (columns == whole * V::width) {
-                use(HeldColumns<V, whole, false>(columns));
+                if constexpr (whole > 0) {
+                    use(HeldColumns<V, whole, false>(columns));
+                }
             } else if constexpr (traffic != Traffic::streamed && whole < V::held_vectors) { // streamed rows fill lines
                 use(HeldColumns<V, whole, true>(columns));
             }

@@ -29,10 +29,9 @@
 //
 //  - interleaves: whether rows of Grouping::interleaved_eights gain by it.
 //
-//  - held_vectors: how many vectors of a row may have what belongs to its columns in registers while rows go by;
-//  backward
-//    that is gamma and both sums over rows. 0: not done. held_columns_in_cache: up to how many columns rows in cache go
-//    so backward, block by block.
+//  - held_vectors: how many vectors of a row may have what belongs to its columns in registers while rows go by: gamma
+//    and beta, or backward gamma and both sums over rows. 0: not done. held_columns_in_cache: up to how many columns
+//    rows in cache go so backward, block by block.
 //
 //  - rows_per_pass: how many rows are normalised at once, as many as the registers hold.
 //

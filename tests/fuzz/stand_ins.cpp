@@ -7,14 +7,14 @@
 
 namespace {
 
-simdnorm::Machine machine_in_use = {};
+simdnorm::Machine pretended = {};
 bool memory_fails = false;
 
 } // namespace
 
 // Linked before the library, this is the only definition there is.
 const simdnorm::Machine &simdnorm::this_machine() {
-    return machine_in_use;
+    return pretended;
 }
 
 void *operator new[](std::size_t size, const std::nothrow_t &) noexcept {
@@ -45,7 +45,7 @@ extern "C" const char *__lsan_default_suppressions() {
 namespace simdnorm_test {
 
 void pretend_machine(const simdnorm::Machine &machine) {
-    machine_in_use = machine;
+    pretended = machine;
 }
 
 FailingMemory::FailingMemory(bool fails) {
