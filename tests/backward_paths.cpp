@@ -329,18 +329,17 @@ TEST(BackwardPlanning, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(on_emerald_rapids(20).traffic, Traffic::fetched);
     EXPECT_EQ(on_emerald_rapids(47).traffic, Traffic::fetched);
     EXPECT_EQ(plan(in_memory(48), SIMDNORM_STORE_AUTO, false, 1, 1, emerald_rapids).traffic, Traffic::packed);
-    const auto with_held_columns = [](std::size_t columns, std::size_t held, std::size_t stride) {
-        simdnorm::Machine machine = emerald_rapids;
-        machine.held_columns = held;
+    const auto traffic_held = [](std::size_t columns, std::size_t held, std::size_t stride) {
+        const simdnorm::Machine machine = with_held_columns(emerald_rapids, held);
         return plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 1, 1, machine, stride).traffic;
     };
-    EXPECT_EQ(with_held_columns(23, 128, 0), Traffic::fetched);
-    EXPECT_EQ(with_held_columns(24, 128, 0), Traffic::packed);
-    EXPECT_EQ(with_held_columns(24, 128, 24), Traffic::packed);
-    EXPECT_EQ(with_held_columns(24, 128, 25), Traffic::fetched);
-    EXPECT_EQ(with_held_columns(47, 128, 48), Traffic::fetched);
-    EXPECT_EQ(with_held_columns(48, 128, 49), Traffic::packed);
-    EXPECT_EQ(with_held_columns(47, 24, 0), Traffic::fetched);
+    EXPECT_EQ(traffic_held(23, 128, 0), Traffic::fetched);
+    EXPECT_EQ(traffic_held(24, 128, 0), Traffic::packed);
+    EXPECT_EQ(traffic_held(24, 128, 24), Traffic::packed);
+    EXPECT_EQ(traffic_held(24, 128, 25), Traffic::fetched);
+    EXPECT_EQ(traffic_held(47, 128, 48), Traffic::fetched);
+    EXPECT_EQ(traffic_held(48, 128, 49), Traffic::packed);
+    EXPECT_EQ(traffic_held(47, 24, 0), Traffic::fetched);
     for (const std::size_t columns : Sizes{1, 19}) {
         EXPECT_EQ(plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 0, 1, zen_5).traffic, Traffic::fetched);
     }

@@ -487,17 +487,16 @@ TEST(Plan, StreamsWhatDoesNotFitInTheCaches) {
     EXPECT_EQ(traffic_on_emerald_rapids(32), Traffic::streamed);
     EXPECT_EQ(traffic_on_emerald_rapids(35), Traffic::fetched);
     EXPECT_EQ(traffic_on_emerald_rapids(36), Traffic::packed);
-    const auto with_held_columns = [](std::size_t columns, std::size_t held, std::size_t stride) {
-        simdnorm::Machine machine = emerald_rapids;
-        machine.held_columns = held;
+    const auto traffic_held = [](std::size_t columns, std::size_t held, std::size_t stride) {
+        const simdnorm::Machine machine = with_held_columns(emerald_rapids, held);
         return plan(in_memory(columns), 1, SIMDNORM_STORE_AUTO, 1, false, machine, stride).traffic;
     };
-    EXPECT_EQ(with_held_columns(32, 128, 0), Traffic::fetched);
-    EXPECT_EQ(with_held_columns(33, 128, 0), Traffic::packed);
-    EXPECT_EQ(with_held_columns(33, 128, 33), Traffic::packed);
-    EXPECT_EQ(with_held_columns(33, 128, 34), Traffic::fetched);
-    EXPECT_EQ(with_held_columns(35, 24, 0), Traffic::fetched);
-    EXPECT_EQ(with_held_columns(36, 24, 0), Traffic::packed);
+    EXPECT_EQ(traffic_held(32, 128, 0), Traffic::fetched);
+    EXPECT_EQ(traffic_held(33, 128, 0), Traffic::packed);
+    EXPECT_EQ(traffic_held(33, 128, 33), Traffic::packed);
+    EXPECT_EQ(traffic_held(33, 128, 34), Traffic::fetched);
+    EXPECT_EQ(traffic_held(35, 24, 0), Traffic::fetched);
+    EXPECT_EQ(traffic_held(36, 24, 0), Traffic::packed);
     EXPECT_EQ(plan(in_memory(95), 1, SIMDNORM_STORE_STREAMING).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(96), 1, SIMDNORM_STORE_AUTO, 4).traffic, Traffic::packed);
     EXPECT_EQ(plan(in_memory(64), 1, SIMDNORM_STORE_CACHED).traffic, Traffic::fetched);

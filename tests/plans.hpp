@@ -39,6 +39,11 @@ inline simdnorm::Machine with_l1(simdnorm::Machine machine, std::size_t l1d) {
     return machine;
 }
 
+inline simdnorm::Machine with_held_columns(simdnorm::Machine machine, std::size_t columns) {
+    machine.held_columns = columns;
+    return machine;
+}
+
 // So many rows that they lie in the caches of neither.
 inline Shape in_memory(std::size_t columns) {
     return {zen_4.last_level / columns, columns};

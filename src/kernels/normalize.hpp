@@ -336,7 +336,7 @@ struct VectorOutput<V, Traffic::packed> {
 // Rows of so many columns may have what belongs to these in registers, while the rows of a group go by one after the
 // other. They are too few for waits between lines (lines_at_once).
 template <class V>
-constexpr std::size_t held_columns = V::held_vectors *std::size_t{V::width};
+constexpr std::size_t held_columns = std::size_t{V::width} * V::held_vectors;
 
 // Such columns: up to held_vectors vectors, of which the last may be a part.
 template <class V, std::size_t whole, bool has_part>
