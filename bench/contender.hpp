@@ -65,15 +65,18 @@ using Prepare = std::function<Call(const Problem &)>;
 
 struct Contender {
     std::string name; // "simdnorm", a limit's or a peer's
-    std::string set;  // the instruction set that does the work
+    std::string set;  // the instruction set that does the work; or what of the plan is given, as "grouping=fours"
     Kind kind;
     bool slow; // left out where one call takes long, unless --complete
     // A pass that the contender does not have is empty.
     Prepare<ForwardProblem> forward;
     Prepare<BackwardProblem> backward;
-    std::string version = {}; // a peer's
+    std::string version = {};                              // a peer's
+    std::function<bool(const Shape &)> can_take = nullptr; // all shapes where empty
 
-    bool has(Pass pass) const { return pass == Pass::forward ? forward != nullptr : backward != nullptr; }
+    bool has(Pass pass, const Shape &shape) const {
+        return (pass == Pass::forward ? forward != nullptr : backward != nullptr) && (!can_take || can_take(shape));
+    }
 };
 
 // One for each instruction set that this machine has.

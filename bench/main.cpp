@@ -2,6 +2,7 @@
 // and the copies and sums that limit all, over the same shapes.
 #include "contender.hpp"
 #include "context.hpp"
+#include "driver.hpp"
 #include "machine.hpp"
 #include "measurements.hpp"
 #include "peers/peers.hpp"
@@ -15,7 +16,6 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -39,37 +39,9 @@ void print_help() {
 
 // Takes our own options out of the arguments.
 Options take_options(std::vector<std::string> &arguments) {
-    const auto take = [&](const char *name) { return std::erase(arguments, name) > 0; };
-    Options options;
-    options.smoke = take("--smoke");
-    options.complete = take("--complete");
-    options.wrong = take("--wrong");
-    return options;
-}
-
-// Defaults go first: what the user says comes later and wins. Repetitions of a shape are spread over the whole run, so
-// that a machine that is slow for a while is slow to all contenders.
-std::vector<std::string> default_arguments(const Options &options) {
-    if (options.smoke) {
-        return {"--benchmark_min_time=0.0001" SIMDNORM_BENCH_SECONDS_SUFFIX};
-    }
-    return {"--benchmark_min_time=0.02" SIMDNORM_BENCH_SECONDS_SUFFIX, "--benchmark_repetitions=7",
-            "--benchmark_enable_random_interleaving=true"};
-}
-
-// The arguments must outlive the run: Google Benchmark keeps a pointer to the name of the program.
-void initialize(std::vector<std::string> &arguments) {
-    std::vector<char *> argv;
-    argv.reserve(arguments.size() + 1);
-    for (std::string &argument : arguments) {
-        argv.push_back(argument.data());
-    }
-    int argc = static_cast<int>(argv.size());
-    argv.push_back(nullptr);
-    benchmark::Initialize(&argc, argv.data(), print_help);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv.data())) {
-        std::exit(EXIT_FAILURE);
-    }
+    return {.smoke = bench::take(arguments, "--smoke"),
+            .complete = bench::take(arguments, "--complete"),
+            .wrong = bench::take(arguments, "--wrong")};
 }
 
 std::vector<bench::Contender> all_contenders(const Options &options) {
@@ -104,21 +76,9 @@ std::string preamble(const std::string &set, const bench::CacheSizes &caches,
            "auto/peer: by that of the faster of oneDNN\nand libtorch, where there is one.\n";
 }
 
-// The table for the console; JSON and CSV stay as they are.
-std::unique_ptr<benchmark::BenchmarkReporter> reporter(const bench::Measurements &measurements, const std::string &set,
-                                                       const std::string &preamble) {
-    std::unique_ptr<benchmark::BenchmarkReporter> standard(benchmark::CreateDefaultDisplayReporter());
-    if (dynamic_cast<benchmark::ConsoleReporter *>(standard.get()) == nullptr) {
-        return standard;
-    }
-    return std::make_unique<bench::TableReporter>(measurements, set, preamble);
-}
-
 int run(std::vector<std::string> arguments) {
     const Options options = take_options(arguments);
-    const auto defaults = default_arguments(options);
-    arguments.insert(arguments.begin() + 1, defaults.begin(), defaults.end());
-    initialize(arguments);
+    bench::initialize(arguments, options.smoke, print_help);
 
     const std::string set = bench::automatic_set();
     const bench::CacheSizes caches = bench::cache_sizes();
@@ -128,15 +88,8 @@ int run(std::vector<std::string> arguments) {
     for (const bench::Contender &contender : contenders) {
         measurements.add(contender, options.complete);
     }
-    for (const bench::Fact &fact : bench::context(contenders)) {
-        benchmark::AddCustomContext(fact.name, fact.value);
-    }
-    const auto display = reporter(measurements, set, preamble(set, caches, contenders));
-    const std::size_t matching = benchmark::RunSpecifiedBenchmarks(display.get());
-    if (measurements.failures() > 0) {
-        std::cerr << measurements.failures() << " of the benchmarks failed" << std::endl;
-    }
-    return matching > 0 && measurements.failures() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    bench::TableReporter reporter(measurements, set, preamble(set, caches, contenders));
+    return bench::run_measurements(measurements, contenders, reporter);
 }
 
 } // namespace

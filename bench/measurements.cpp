@@ -39,7 +39,7 @@ std::string Measurement::name() const {
 void Measurements::add(const Contender &contender, bool complete) {
     for (const auto &[pass, shapes] : shapes_) {
         for (const Shape &shape : shapes) {
-            if (!contender.has(pass) || (contender.slow && takes_long(shape) && !complete)) {
+            if (!contender.has(pass, shape) || (contender.slow && takes_long(shape) && !complete)) {
                 continue;
             }
             add(pass, contender, shape, 1);

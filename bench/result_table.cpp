@@ -1,8 +1,6 @@
 #include "result_table.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <iomanip>
 #include <iterator>
 #include <ostream>
 
@@ -20,23 +18,8 @@ bool is_rival(const Contender &contender) {
     return contender.name == "onednn" || contender.name == "libtorch";
 }
 
-std::string number(double value, int digits) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.*f", digits, value);
-    return text;
-}
-
-std::string gigabytes(double bytes) {
-    return bytes == 0 ? "-" : number(bytes * 1e-9, bytes < 10e9 ? 2 : 1);
-}
-
 std::string share(double part, double whole) {
     return part > 0 && whole > 0 ? number(part / whole, 2) : "-";
-}
-
-// Markdown's mark for a column that is aligned to the right.
-std::string rule(std::size_t width) {
-    return std::string(width - 1, '-') + ":";
 }
 
 } // namespace
@@ -70,7 +53,7 @@ bool ResultTable::has_rivals() const {
     return std::any_of(rows_.begin(), rows_.end(), [](const auto &entry) { return entry.second.rival > 0; });
 }
 
-ResultTable::Cells ResultTable::header() const {
+Cells ResultTable::header() const {
     Cells cells = {"D", "N", "where", "threads"};
     cells.insert(cells.end(), headings_.begin(), headings_.end());
     std::transform(limits_.begin(), limits_.end(), std::back_inserter(cells),
@@ -82,7 +65,7 @@ ResultTable::Cells ResultTable::header() const {
     return cells;
 }
 
-ResultTable::Cells ResultTable::cells(const Key &key, const Row &row) const {
+Cells ResultTable::cells(const Key &key, const Row &row) const {
     const auto [columns, rows, threads] = key;
     Cells cells = {std::to_string(columns), std::to_string(rows), row.regime, std::to_string(threads)};
     for (const std::string &name : headings_) {
@@ -103,21 +86,7 @@ void ResultTable::print(std::ostream &out) const {
     for (const auto &[key, row] : rows_) {
         lines.push_back(cells(key, row));
     }
-    std::vector<std::size_t> widths(lines.front().size(), 2); // a rule needs two characters
-    for (const Cells &line : lines) {
-        for (std::size_t i = 0; i < line.size(); ++i) {
-            widths[i] = std::max(widths[i], line[i].size());
-        }
-    }
-    Cells rules;
-    std::transform(widths.begin(), widths.end(), std::back_inserter(rules), rule);
-    lines.insert(lines.begin() + 1, rules);
-    for (const Cells &line : lines) {
-        for (std::size_t i = 0; i < line.size(); ++i) {
-            out << "| " << std::setw(static_cast<int>(widths[i])) << line[i] << ' ';
-        }
-        out << "|\n";
-    }
+    print_table(out, lines);
 }
 
 } // namespace bench

@@ -1,6 +1,7 @@
 // Results by shape, with the contenders side by side: simdnorm, its peers, the limits.
 #pragma once
 
+#include "markdown.hpp"
 #include "measurements.hpp"
 
 #include <iosfwd>
@@ -24,8 +25,6 @@ class ResultTable {
     void print(std::ostream &out) const;
 
   private:
-    using Cells = std::vector<std::string>;
-
     // Columns, rows, threads: the order of the table.
     using Key = std::tuple<std::size_t, std::size_t, int>;
 

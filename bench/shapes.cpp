@@ -25,6 +25,13 @@ constexpr Columns columns_of_matrices[] = {
     {5120, false}, {8192, false}, {16384, true}, {50257, true},
 };
 
+// Closer to each other, for the columns at which plans go over from one way to another.
+constexpr std::size_t columns_of_plans[] = {8,    12,   16,   20,   24,    28,    32,    33,    40,   48,   50,   64,
+                                            72,   80,   96,   100,  112,   128,   144,   160,   192,  208,  224,  256,
+                                            300,  320,  352,  384,  448,   512,   600,   640,   704,  768,  896,  1000,
+                                            1024, 1152, 1280, 1536, 1600,  1792,  1920,  2048,  2304, 2560, 3072, 3584,
+                                            4096, 5120, 6144, 8192, 12288, 16384, 24576, 32768, 50257};
+
 struct Size {
     std::size_t rows, columns;
 };
@@ -96,6 +103,16 @@ ShapesOfPasses shapes_for(const CacheSizes &caches, bool all) {
     ShapesOfPasses shapes;
     for (const Pass pass : all_passes) {
         shapes[pass] = shapes_of_pass(pass, caches, all);
+    }
+    return shapes;
+}
+
+ShapesOfPasses shapes_of_plans(const CacheSizes &caches) {
+    ShapesOfPasses shapes;
+    for (const Pass pass : all_passes) {
+        for (const std::size_t columns : columns_of_plans) {
+            add_matrices(shapes[pass], pass, caches, columns);
+        }
     }
     return shapes;
 }

@@ -27,6 +27,9 @@ using ShapesOfPasses = std::map<Pass, std::vector<Shape>>;
 // All of them, or those that say most.
 ShapesOfPasses shapes_for(const CacheSizes &caches, bool all);
 
+// Matrices alone, of more numbers of columns.
+ShapesOfPasses shapes_of_plans(const CacheSizes &caches);
+
 // A few small shapes that reach every path of the benchmark; their times mean nothing.
 ShapesOfPasses smoke_shapes();
 

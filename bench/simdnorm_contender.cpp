@@ -1,12 +1,10 @@
-#include "contender.hpp"
+#include "simdnorm_contender.hpp"
 
 #include <simdnorm/simdnorm.h>
 
 #include <stdexcept>
 
 namespace bench {
-
-namespace {
 
 void use_instruction_set(const std::string &name) {
     if (simdnorm_use_instruction_set(name.c_str()) != SIMDNORM_OK) {
@@ -47,6 +45,8 @@ simdnorm_layer_norm_backward_args arguments(const BackwardProblem &problem) {
     args.threads = problem.threads;
     return args;
 }
+
+namespace {
 
 simdnorm_status call(const simdnorm_layer_norm_args &args) {
     return simdnorm_layer_norm(&args);

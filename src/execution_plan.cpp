@@ -225,16 +225,21 @@ bool goes_singly(Grouping grouping) {
     return grouping == Grouping::overlapped_rows || grouping == Grouping::rows;
 }
 
+Grouping overlapped_within(const GroupingLimits &limits, std::size_t columns) {
+    return columns <= limits.interleaved_eights  ? Grouping::interleaved_eights
+           : columns <= limits.overlapped_eights ? Grouping::overlapped_eights
+           : columns <= limits.overlapped_fours  ? Grouping::overlapped_fours
+           : columns <= limits.overlapped_pairs  ? Grouping::overlapped_pairs
+                                                 : Grouping::overlapped_rows;
+}
+
 Grouping grouping_within(const GroupingLimits &limits, std::size_t columns) {
-    const bool may_overlap = columns <= statistics_block;
-    return may_overlap && columns <= limits.interleaved_eights  ? Grouping::interleaved_eights
-           : may_overlap && columns <= limits.overlapped_eights ? Grouping::overlapped_eights
-           : may_overlap && columns <= limits.overlapped_fours  ? Grouping::overlapped_fours
-           : may_overlap && columns <= limits.overlapped_pairs  ? Grouping::overlapped_pairs
-           : may_overlap && columns <= limits.overlapped_rows   ? Grouping::overlapped_rows
-           : columns <= limits.rows                             ? Grouping::rows
-           : columns <= limits.fours                            ? Grouping::fours
-                                                                : Grouping::rows;
+    const std::size_t overlapped = std::max({limits.interleaved_eights, limits.overlapped_eights,
+                                             limits.overlapped_fours, limits.overlapped_pairs, limits.overlapped_rows});
+    if (columns <= std::min(overlapped, statistics_block)) {
+        return overlapped_within(limits, columns);
+    }
+    return columns <= limits.fours && columns > limits.rows ? Grouping::fours : Grouping::rows;
 }
 
 } // namespace
@@ -303,19 +308,30 @@ std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine)
                                           : 1;
 }
 
+namespace {
+
+std::size_t gradient_lines_on_zen_4(std::size_t columns, bool packs) {
+    if (columns <= 1024 || (packs && columns < 2048) || columns > longest_gradient_in_l2) {
+        return any_number_of_lines;
+    }
+    return columns < 2048 || packs ? 8 : 4;
+}
+
+std::size_t gradient_lines_on_zen_5(std::size_t columns, bool packs) {
+    const std::size_t most_without_waits = packs ? 640 : statistics_block;
+    return columns <= most_without_waits ? any_number_of_lines : packs ? 16 : 8;
+}
+
+} // namespace
+
 // As lines_at_once_in_memory, but a line of dx takes five: of x, dy, gamma and both sums over rows.
 std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine) {
     if (machine.core == Core::emerald_rapids || !passes_caches(traffic) || columns > longest_in_l2) {
         return any_number_of_lines;
     }
-    if (machine.core == Core::zen_5) {
-        const bool packs = traffic == Traffic::packed;
-        return columns <= (packs ? 640 : statistics_block) ? any_number_of_lines : packs ? 16 : 8;
-    }
-    if (columns <= 1024 || (traffic == Traffic::packed && columns < 2048) || columns > longest_gradient_in_l2) {
-        return any_number_of_lines;
-    }
-    return columns < 2048 || traffic == Traffic::packed ? 8 : 4;
+    const bool packs = traffic == Traffic::packed;
+    return machine.core == Core::zen_5 ? gradient_lines_on_zen_5(columns, packs)
+                                       : gradient_lines_on_zen_4(columns, packs);
 }
 
 Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece, std::size_t rows_of_group,
@@ -338,15 +354,40 @@ Division divide(std::size_t rows, std::size_t columns, std::size_t rows_of_piece
     return {static_cast<int>(shares ? sharing : dealing), shares};
 }
 
+namespace {
+
+Transfer transfer_of(const simdnorm_layer_norm_args &args) {
+    return {.matrices = 2,
+            .vectors = present(args.gamma) + present(args.beta),
+            .rows = args.rows,
+            .columns = args.columns,
+            .output = args.y,
+            .output_stride = args.y_stride,
+            .in_place = args.y == args.x,
+            .store = args.store};
+}
+
+ExecutionPlan plan_with(const Transfer &transfer, Grouping grouping, Traffic traffic, int threads,
+                        const Machine &machine) {
+    return {divide(transfer.rows, transfer.columns, 1, 1, threads, machine),
+            grouping,
+            traffic,
+            lines_at_once_in_memory(transfer.columns, traffic, machine),
+            fetch_into(machine),
+            fetches_twice(grouping, traffic, machine),
+            asks_for_y(transfer, traffic, machine),
+            goes_singly(grouping) && traffic != Traffic::cached ? preferred_walk(machine) : Walk::unrolled};
+}
+
+} // namespace
+
+ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, Grouping grouping, Traffic traffic,
+                              const Machine &machine) {
+    return plan_with(transfer_of(args), grouping, traffic, args.threads, machine);
+}
+
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machine &machine) {
-    const Transfer transfer = {.matrices = 2,
-                               .vectors = present(args.gamma) + present(args.beta),
-                               .rows = args.rows,
-                               .columns = args.columns,
-                               .output = args.y,
-                               .output_stride = args.y_stride,
-                               .in_place = args.y == args.x,
-                               .store = args.store};
+    const Transfer transfer = transfer_of(args);
     const Traffic traffic = choose_traffic(transfer, machine, least_packed_columns(transfer, machine));
     const bool fills_lines = rows_fill_lines(transfer);
     const Grouping grouping = args.rows == 1               ? Grouping::rows // groups would be looked for in vain
@@ -354,14 +395,7 @@ ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machin
                               : lies_in_memory(transfer, machine)
                                   ? grouping_of_short_rows_in_memory(args.columns)
                                   : grouping_in_cache(args.columns, fills_lines, machine);
-    return {divide(args.rows, args.columns, 1, 1, args.threads, machine),
-            grouping,
-            traffic,
-            lines_at_once_in_memory(args.columns, traffic, machine),
-            fetch_into(machine),
-            fetches_twice(grouping, traffic, machine),
-            asks_for_y(transfer, traffic, machine),
-            goes_singly(grouping) && traffic != Traffic::cached ? preferred_walk(machine) : Walk::unrolled};
+    return plan_with(transfer, grouping, traffic, args.threads, machine);
 }
 
 namespace {
@@ -389,9 +423,23 @@ constexpr std::size_t least_columns_to_merge_together = 1536;
 
 } // namespace
 
-BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, const Machine &machine) {
+BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, std::size_t rows_of_group,
+                                      Traffic traffic, const Machine &machine) {
     const std::size_t rows_of_leaf = choose_rows_of_leaf(args.rows, args.columns);
-    const std::size_t leaves = quotient_rounded_up(args.rows, rows_of_leaf);
+    const Division division = divide(args.rows, args.columns, rows_of_leaf, rows_of_group, args.threads, machine);
+    return {rows_of_leaf,
+            quotient_rounded_up(args.rows, rows_of_leaf),
+            division,
+            rows_of_group,
+            traffic,
+            gradient_lines_at_once_in_memory(args.columns, traffic, machine),
+            gradient_prefetch_lead(machine),
+            fetch_into(machine),
+            preferred_walk(machine),
+            division.threads > 1 && !division.shares_rows && args.columns >= least_columns_to_merge_together};
+}
+
+BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, const Machine &machine) {
     const Transfer transfer = {.matrices = 2 + present(args.dx),
                                .vectors = present(args.gamma),
                                .rows = args.rows,
@@ -405,17 +453,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
                                       : lies_in_memory(transfer, machine)
                                           ? gradient_rows_of_short_rows_in_memory(args.columns)
                                           : gradient_rows_in_cache(args.columns, machine);
-    const Division division = divide(args.rows, args.columns, rows_of_leaf, rows_of_group, args.threads, machine);
-    return {rows_of_leaf,
-            leaves,
-            division,
-            rows_of_group,
-            traffic,
-            gradient_lines_at_once_in_memory(args.columns, traffic, machine),
-            gradient_prefetch_lead(machine),
-            fetch_into(machine),
-            preferred_walk(machine),
-            division.threads > 1 && !division.shares_rows && args.columns >= least_columns_to_merge_together};
+    return plan_layer_norm_backward(args, rows_of_group, traffic, machine);
 }
 
 } // namespace simdnorm

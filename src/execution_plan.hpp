@@ -15,6 +15,8 @@ struct Machine; // machine.hpp
 struct Division {
     int threads;
     bool shares_rows;
+
+    bool operator==(const Division &) const = default;
 };
 
 struct ExecutionPlan {
@@ -26,9 +28,15 @@ struct ExecutionPlan {
     bool fetches_twice = false;
     bool asks_for_y = false;
     Walk walk = Walk::unrolled;
+
+    bool operator==(const ExecutionPlan &) const = default;
 };
 
 ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, const Machine &machine);
+
+// With that grouping and traffic in place of what would be chosen, and all else as it goes with them.
+ExecutionPlan plan_layer_norm(const simdnorm_layer_norm_args &args, Grouping grouping, Traffic traffic,
+                              const Machine &machine);
 
 // Sums over rows are cut by the shape alone, so that they have the same bits however many threads there are. Rows are
 // in leaves of a binary tree: leaf l has the rows from l * rows_of_leaf on. In a leaf they are added batch by batch;
@@ -44,9 +52,15 @@ struct BackwardPlan {
     FetchInto fetch_into = FetchInto::l2;
     Walk walk = Walk::unrolled;
     bool merges_together = false; // threads that have leaves of their own merge these sums together, or one for all
+
+    bool operator==(const BackwardPlan &) const = default;
 };
 
 BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, const Machine &machine);
+
+// Likewise with so many rows to a group, and that traffic.
+BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, std::size_t rows_of_group,
+                                      Traffic traffic, const Machine &machine);
 
 // Of rows that lie in the caches, and of rows that lie in memory; whether each of them fills whole lines of y.
 Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Machine &machine);

@@ -11,6 +11,10 @@ add_test(NAME bench.errors
     "-DERRORS=${CMAKE_CROSSCOMPILING_EMULATOR};$<TARGET_FILE:simdnorm_errors>"
     "-DFILE=${CMAKE_CURRENT_BINARY_DIR}/errors.json"
     -P "${CMAKE_CURRENT_SOURCE_DIR}/tests/errors.cmake")
+if(TARGET simdnorm_plans)
+  add_test(NAME bench.plans COMMAND simdnorm_plans --smoke)
+  set_tests_properties(bench.plans PROPERTIES LABELS bench)
+endif()
 set_tests_properties(bench.smoke bench.wrong_output bench.json_output bench.errors PROPERTIES LABELS bench)
 
 # The report's own tests. The first python3 in the path need not be the one that has matplotlib: Debian's package of it

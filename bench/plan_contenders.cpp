@@ -1,0 +1,228 @@
+#include "plan_contenders.hpp"
+
+#include "simdnorm_contender.hpp"
+
+#include "execution_plan.hpp"
+#include "instruction_set.hpp"
+#include "layer_norm.hpp"
+
+#include <functional>
+#include <stdexcept>
+#include <utility>
+
+namespace bench {
+
+namespace {
+
+using simdnorm::any_number_of_lines;
+using simdnorm::BackwardPlan;
+using simdnorm::ExecutionPlan;
+using simdnorm::FetchInto;
+using simdnorm::Grouping;
+using simdnorm::Traffic;
+using simdnorm::Walk;
+
+// Of one choice.
+template <class Arguments, class Plan>
+struct Value {
+    std::string choice;
+    std::string name;
+    std::function<Plan(const Arguments &, const Plan &)> put_into; // what a plan for these arguments becomes with it
+};
+
+// What passes do not share, under names that they do.
+struct Forward {
+    using Arguments = simdnorm_layer_norm_args;
+    using Problem = ForwardProblem;
+    using Plan = ExecutionPlan;
+    using Value = bench::Value<Arguments, Plan>;
+
+    static Plan plan(const Arguments &args) { return simdnorm::plan_layer_norm(args, simdnorm::machine_in_use()); }
+    static Plan with_group(const Arguments &args, const Plan &plan, Grouping grouping) {
+        return simdnorm::plan_layer_norm(args, grouping, plan.traffic, simdnorm::machine_in_use());
+    }
+    static Plan with_traffic(const Arguments &args, const Plan &plan, Traffic traffic) {
+        return simdnorm::plan_layer_norm(args, plan.grouping, traffic, simdnorm::machine_in_use());
+    }
+    static bool groups_fit(const Plan &plan, std::size_t columns) {
+        const bool overlaps = plan.grouping != Grouping::fours && plan.grouping != Grouping::rows;
+        return !overlaps || columns <= simdnorm::statistics_block;
+    }
+    static void run(const Arguments &args, const Plan &plan) { simdnorm::layer_norm(args, plan); }
+    static std::vector<Value> values();
+};
+
+struct Backward {
+    using Arguments = simdnorm_layer_norm_backward_args;
+    using Problem = BackwardProblem;
+    using Plan = BackwardPlan;
+    using Value = bench::Value<Arguments, Plan>;
+
+    static Plan plan(const Arguments &args) {
+        return simdnorm::plan_layer_norm_backward(args, simdnorm::machine_in_use());
+    }
+    static Plan with_group(const Arguments &args, const Plan &plan, std::size_t rows_of_group) {
+        return simdnorm::plan_layer_norm_backward(args, rows_of_group, plan.traffic, simdnorm::machine_in_use());
+    }
+    static Plan with_traffic(const Arguments &args, const Plan &plan, Traffic traffic) {
+        return simdnorm::plan_layer_norm_backward(args, plan.rows_of_group, traffic, simdnorm::machine_in_use());
+    }
+    static bool groups_fit(const Plan &, std::size_t) { return true; }
+    static void run(const Arguments &args, const Plan &plan) {
+        if (simdnorm::layer_norm_backward(args, plan) != SIMDNORM_OK) {
+            throw std::runtime_error(simdnorm_last_error());
+        }
+    }
+    static std::vector<Value> values();
+};
+
+template <class Pass, class Group>
+typename Pass::Value group(const char *choice, const char *name, Group group) {
+    return {choice, name, [group](const auto &args, const auto &plan) { return Pass::with_group(args, plan, group); }};
+}
+
+template <class Pass>
+typename Pass::Value traffic(const char *name, Traffic traffic) {
+    return {"traffic", name,
+            [traffic](const auto &args, const auto &plan) { return Pass::with_traffic(args, plan, traffic); }};
+}
+
+// Of a choice on which no other depends.
+template <class Pass, class Field>
+typename Pass::Value field(const char *choice, const char *name, Field Pass::Plan::*member, Field value) {
+    return {choice, name, [member, value](const auto &, auto plan) {
+                plan.*member = value;
+                return plan;
+            }};
+}
+
+template <class Pass>
+std::vector<typename Pass::Value> values_of_both_passes() {
+    using Plan = typename Pass::Plan;
+    return {traffic<Pass>("cached", Traffic::cached),
+            traffic<Pass>("fetched", Traffic::fetched),
+            traffic<Pass>("streamed", Traffic::streamed),
+            traffic<Pass>("packed", Traffic::packed),
+            field<Pass>("lines_at_once", "4", &Plan::lines_at_once, std::size_t{4}),
+            field<Pass>("lines_at_once", "8", &Plan::lines_at_once, std::size_t{8}),
+            field<Pass>("lines_at_once", "12", &Plan::lines_at_once, std::size_t{12}),
+            field<Pass>("lines_at_once", "16", &Plan::lines_at_once, std::size_t{16}),
+            field<Pass>("lines_at_once", "24", &Plan::lines_at_once, std::size_t{24}),
+            field<Pass>("lines_at_once", "any", &Plan::lines_at_once, any_number_of_lines),
+            field<Pass>("fetch_into", "l1", &Plan::fetch_into, FetchInto::l1),
+            field<Pass>("fetch_into", "l2", &Plan::fetch_into, FetchInto::l2),
+            field<Pass>("walk", "unrolled", &Plan::walk, Walk::unrolled),
+            field<Pass>("walk", "in_loops", &Plan::walk, Walk::in_loops)};
+}
+
+std::vector<Forward::Value> Forward::values() {
+    std::vector<Value> values = {
+        group<Forward>("grouping", "interleaved_eights", Grouping::interleaved_eights),
+        group<Forward>("grouping", "overlapped_eights", Grouping::overlapped_eights),
+        group<Forward>("grouping", "overlapped_fours", Grouping::overlapped_fours),
+        group<Forward>("grouping", "overlapped_pairs", Grouping::overlapped_pairs),
+        group<Forward>("grouping", "overlapped_rows", Grouping::overlapped_rows),
+        group<Forward>("grouping", "fours", Grouping::fours),
+        group<Forward>("grouping", "rows", Grouping::rows),
+        field<Forward>("fetches_twice", "no", &Plan::fetches_twice, false),
+        field<Forward>("fetches_twice", "yes", &Plan::fetches_twice, true),
+        field<Forward>("asks_for_y", "no", &Plan::asks_for_y, false),
+        field<Forward>("asks_for_y", "yes", &Plan::asks_for_y, true),
+    };
+    const auto shared = values_of_both_passes<Forward>();
+    values.insert(values.end(), shared.begin(), shared.end());
+    return values;
+}
+
+std::vector<Backward::Value> Backward::values() {
+    std::vector<Value> values = {
+        group<Backward>("rows_of_group", "8", std::size_t{8}),
+        group<Backward>("rows_of_group", "4", std::size_t{4}),
+        group<Backward>("rows_of_group", "2", std::size_t{2}),
+        group<Backward>("rows_of_group", "1", std::size_t{1}),
+        field<Backward>("prefetch_lead", "64", &Plan::prefetch_lead, std::size_t{64}),
+        field<Backward>("prefetch_lead", "256", &Plan::prefetch_lead, std::size_t{256}),
+        field<Backward>("prefetch_lead", "1024", &Plan::prefetch_lead, std::size_t{1024}),
+        field<Backward>("prefetch_lead", "2048", &Plan::prefetch_lead, std::size_t{2048}),
+        field<Backward>("prefetch_lead", "4096", &Plan::prefetch_lead, std::size_t{4096}),
+    };
+    const auto shared = values_of_both_passes<Backward>();
+    values.insert(values.end(), shared.begin(), shared.end());
+    return values;
+}
+
+// A plan looks at where arrays lie, not into them: the output begins a line, as that of the workspace does.
+alignas(simdnorm::cache_line_floats * sizeof(float)) float some_input[1] = {};
+alignas(simdnorm::cache_line_floats * sizeof(float)) float some_output[1] = {};
+
+Forward::Arguments forward_arguments(const Shape &shape, int threads) {
+    return arguments(
+        ForwardProblem{shape, threads, some_input, some_input, some_input, 0.0, some_output, some_output, some_output});
+}
+
+Backward::Arguments backward_arguments(const Shape &shape, int threads) {
+    return arguments(BackwardProblem{shape, threads, some_input, some_input, some_input, some_input, some_input, 0.0,
+                                     some_output, some_output, some_output});
+}
+
+// Streaming stores write whole lines.
+template <class Pass>
+bool is_possible(const typename Pass::Plan &plan, std::size_t columns) {
+    return Pass::groups_fit(plan, columns) &&
+           (plan.traffic != Traffic::streamed || columns % simdnorm::cache_line_floats == 0);
+}
+
+template <class Pass>
+Prepare<typename Pass::Problem> prepare_with(const typename Pass::Value &value, const std::string &set) {
+    return [value, set](const typename Pass::Problem &problem) -> Call {
+        use_instruction_set(set);
+        const auto args = arguments(problem);
+        return {[args, plan = value.put_into(args, Pass::plan(args))] { Pass::run(args, plan); }};
+    };
+}
+
+template <class Pass, class ArgumentsOf>
+std::vector<Contender> contenders_of(const std::string &set, const ArgumentsOf &arguments_of,
+                                     Prepare<typename Pass::Problem> Contender::*prepare) {
+    std::vector<Contender> contenders;
+    for (const typename Pass::Value &value : Pass::values()) {
+        Contender contender = {value.choice, value.name, Kind::simdnorm, false, {}, {}};
+        contender.*prepare = prepare_with<Pass>(value, set);
+        contender.can_take = [value, arguments_of](const Shape &shape) {
+            const auto args = arguments_of(shape, 1);
+            return is_possible<Pass>(value.put_into(args, Pass::plan(args)), shape.columns);
+        };
+        contenders.push_back(std::move(contender));
+    }
+    return contenders;
+}
+
+template <class Pass>
+std::string value_in_plan(const std::string &choice, const typename Pass::Arguments &args) {
+    const typename Pass::Plan plan = Pass::plan(args);
+    for (const typename Pass::Value &value : Pass::values()) {
+        if (value.choice == choice && value.put_into(args, plan) == plan) {
+            return value.name;
+        }
+    }
+    throw std::logic_error("a plan has a value of " + choice + " that is not measured");
+}
+
+} // namespace
+
+std::vector<Contender> plan_contenders(const std::string &instruction_set) {
+    use_instruction_set(instruction_set); // on which plans depend
+    std::vector<Contender> all = contenders_of<Forward>(instruction_set, forward_arguments, &Contender::forward);
+    const auto backward = contenders_of<Backward>(instruction_set, backward_arguments, &Contender::backward);
+    all.insert(all.end(), backward.begin(), backward.end());
+    return all;
+}
+
+std::string planned_value(const std::string &instruction_set, Pass pass, const std::string &choice, const Shape &shape,
+                          int threads) {
+    use_instruction_set(instruction_set);
+    return pass == Pass::forward ? value_in_plan<Forward>(choice, forward_arguments(shape, threads))
+                                 : value_in_plan<Backward>(choice, backward_arguments(shape, threads));
+}
+
+} // namespace bench
