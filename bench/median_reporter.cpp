@@ -21,7 +21,8 @@ bool MedianReporter::ReportContext(const Context &context) {
     const benchmark::CPUInfo &cpu = context.cpu_info;
     if (!cpu.load_avg.empty() && 2 * cpu.load_avg.front() > cpu.num_cpus) {
         GetErrorStream() << "The machine is busy: its load average is " << cpu.load_avg.front()
-                         << ". Rates will be off, and the run takes longer.\n";
+                         << ". Rates will be off, and the run takes longer; OMP_WAIT_POLICY=passive keeps"
+                            " threads from waiting for each other for too long.\n";
     }
     if (cpu.scaling == benchmark::CPUInfo::ENABLED) {
         GetErrorStream() << "The CPU's frequency scaling is on: rates will vary more than they need to.\n";

@@ -67,7 +67,9 @@ struct Backward {
     static Plan with_traffic(const Arguments &args, const Plan &plan, Traffic traffic) {
         return simdnorm::plan_layer_norm_backward(args, plan.rows_of_group, traffic, simdnorm::machine_in_use());
     }
-    static bool groups_fit(const Plan &, std::size_t) { return true; }
+    static bool groups_fit(const Plan &plan, std::size_t columns) {
+        return !plan.in_turns || simdnorm::can_take_turns(columns, plan.rows_of_group, plan.traffic);
+    }
     static void run(const Arguments &args, const Plan &plan) {
         if (simdnorm::layer_norm_backward(args, plan) != SIMDNORM_OK) {
             throw std::runtime_error(simdnorm_last_error());
@@ -140,6 +142,8 @@ std::vector<Backward::Value> Backward::values() {
         group<Backward>("rows_of_group", "4", std::size_t{4}),
         group<Backward>("rows_of_group", "2", std::size_t{2}),
         group<Backward>("rows_of_group", "1", std::size_t{1}),
+        field<Backward>("in_turns", "no", &Plan::in_turns, false),
+        field<Backward>("in_turns", "yes", &Plan::in_turns, true),
         field<Backward>("prefetch_lead", "64", &Plan::prefetch_lead, std::size_t{64}),
         field<Backward>("prefetch_lead", "256", &Plan::prefetch_lead, std::size_t{256}),
         field<Backward>("prefetch_lead", "1024", &Plan::prefetch_lead, std::size_t{1024}),

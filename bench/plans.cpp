@@ -23,7 +23,7 @@ void print_help() {
     std::puts(
         "simdnorm_plans [options]\n"
         "  --smoke  a few tiny shapes, to see that all works; times mean nothing\n"
-        "Options of Google Benchmark. Everything takes more than an hour: --benchmark_filter=<regex> chooses from\n"
+        "Options of Google Benchmark. Everything takes hours: --benchmark_filter=<regex> chooses from\n"
         "names as forward/grouping/fours/N:128/D:768/threads:1/L2/real_time, which --benchmark_list_tests lists:");
     benchmark::PrintDefaultHelp();
 }

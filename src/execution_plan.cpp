@@ -298,6 +298,11 @@ GradientLimits gradient_limits_in_memory(const Machine &machine) {
 
 } // namespace
 
+bool can_take_turns(std::size_t columns, std::size_t rows_of_group, Traffic traffic) {
+    constexpr std::size_t columns_without_loop = 128; // as quad_columns of the kernels
+    return rows_of_group == 1 && traffic != Traffic::cached && columns > columns_without_loop;
+}
+
 std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine) {
     const GradientLimits limits = gradient_limits_in_memory(machine);
     return columns <= limits.eights       ? 8
@@ -423,6 +428,19 @@ constexpr std::size_t least_columns_to_merge_together = 1536;
 
 } // namespace
 
+namespace {
+
+// Emerald Rapids gains from there on. Not measured on AMD's CPUs.
+constexpr std::size_t least_columns_in_turns = 2560;
+
+bool takes_turns(const simdnorm_layer_norm_backward_args &args, std::size_t rows_of_group, Traffic traffic,
+                 const Machine &machine) {
+    return machine.core == Core::emerald_rapids && args.dx != nullptr && args.columns >= least_columns_in_turns &&
+           can_take_turns(args.columns, rows_of_group, traffic);
+}
+
+} // namespace
+
 BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &args, std::size_t rows_of_group,
                                       Traffic traffic, const Machine &machine) {
     const std::size_t rows_of_leaf = choose_rows_of_leaf(args.rows, args.columns);
@@ -434,6 +452,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
             traffic,
             gradient_lines_at_once_in_memory(args.columns, traffic, machine),
             gradient_prefetch_lead(machine),
+            takes_turns(args, rows_of_group, traffic, machine),
             fetch_into(machine),
             preferred_walk(machine),
             division.threads > 1 && !division.shares_rows && args.columns >= least_columns_to_merge_together};

@@ -49,6 +49,7 @@ struct BackwardPlan {
     Traffic traffic;
     std::size_t lines_at_once = any_number_of_lines;
     std::size_t prefetch_lead = 0;
+    bool in_turns = false; // only where can_take_turns, and dx is wanted
     FetchInto fetch_into = FetchInto::l2;
     Walk walk = Walk::unrolled;
     bool merges_together = false; // threads that have leaves of their own merge these sums together, or one for all
@@ -74,6 +75,9 @@ std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine)
 
 // And how many lines of dx are written past the caches before the loads for them are waited for.
 std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine);
+
+// Whether dx of such a row may be written in turns with the sums of the next one.
+bool can_take_turns(std::size_t columns, std::size_t rows_of_group, Traffic traffic);
 
 // Of a matrix of that shape, dealt out in pieces of so many rows; threads that share rows meet once for
 // `rows_of_group`.

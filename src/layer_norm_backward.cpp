@@ -345,6 +345,7 @@ GradientRows all_rows(const simdnorm_layer_norm_backward_args &args, const Backw
             .traffic = plan.traffic,
             .lines_at_once = plan.lines_at_once,
             .prefetch_lead = plan.prefetch_lead,
+            .in_turns = plan.in_turns,
             .fetch_into = plan.fetch_into,
             .walk = plan.walk};
 }

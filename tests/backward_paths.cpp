@@ -31,13 +31,29 @@ struct Path {
     Traffic traffic;
     Division division = {.threads = 1, .shares_rows = false};
     bool merges_together = false;
+    bool in_turns = false;
 };
+
+// Of rows that a thread has to itself: every size of group, and one row in turns with the next.
+std::vector<Path> paths_of_own_rows(std::size_t columns) {
+    std::vector<Path> paths;
+    for (const Traffic traffic : all_traffics) {
+        for (const std::size_t rows_of_group : Sizes{1, 2, 4, 8}) {
+            paths.push_back({.rows_of_group = rows_of_group, .traffic = traffic});
+        }
+        if (simdnorm::can_take_turns(columns, 1, traffic)) {
+            paths.push_back({.rows_of_group = 1, .traffic = traffic, .in_turns = true});
+        }
+    }
+    return paths;
+}
 
 std::string describe(const Backward &problem, const Path &path) {
     return "groups of " + std::to_string(path.rows_of_group) + ", " + testing::PrintToString(path.traffic) + ", " +
            std::to_string(path.division.threads) + " threads" +
            (path.division.shares_rows ? " that share rows"
             : path.merges_together    ? " that merge together"
+            : path.in_turns           ? ", in turns"
                                       : "") +
            ", " + std::to_string(problem.forward.rows) + " x " + std::to_string(problem.forward.columns);
 }
@@ -50,6 +66,7 @@ auto along(const Path &path) {
         plan.merges_together = path.merges_together;
         plan.rows_of_group = path.rows_of_group;
         plan.traffic = path.traffic;
+        plan.in_turns = path.in_turns;
         plan.lines_at_once = args.rows % 2 == 0 ? 5 : any_number_of_lines;
         plan.fetch_into = args.rows < 8 ? FetchInto::l1 : FetchInto::l2;
         plan.walk = args.rows % 3 == 2 ? Walk::in_loops : Walk::unrolled;
@@ -102,10 +119,8 @@ TEST_P(BackwardPaths, EveryGroupAndTraffic) {
             const std::uint64_t seed = seed_for("backward paths", rows, columns);
             for (const Problem &forward : {mixed_problem(seed, rows, columns), normal_problem(seed, rows, columns)}) {
                 const Backward problem(forward, seed);
-                for (const std::size_t rows_of_group : Sizes{1, 2, 4, 8}) {
-                    for (const Traffic traffic : all_traffics) {
-                        expect_same_bits(problem, {rows_of_group, traffic});
-                    }
+                for (const Path &path : paths_of_own_rows(columns)) {
+                    expect_same_bits(problem, path);
                 }
             }
         }
@@ -113,15 +128,15 @@ TEST_P(BackwardPaths, EveryGroupAndTraffic) {
 }
 
 TEST_P(BackwardPaths, AnUnusualGroupBetweenOrdinaryOnes) {
-    for (const std::size_t columns : Sizes{1, 7, 24, 33, 64, 100, 128, 300}) {
+    for (const std::size_t columns : Sizes{1, 7, 24, 33, 64, 100, 128, 300, 5000}) {
         const std::uint64_t seed = seed_for("unusual group", columns);
         Problem forward = normal_problem(seed, 32, columns);
         for (std::size_t i = 8 * columns; i < 16 * columns; ++i) {
             forward.x[i] *= 1e15F;
         }
         const Backward problem(forward, seed);
-        for (const Traffic traffic : all_traffics) {
-            expect_same_bits(problem, {8, traffic});
+        for (const Path &path : paths_of_own_rows(columns)) {
+            expect_same_bits(problem, path);
         }
     }
 }
@@ -179,10 +194,8 @@ TEST_P(BackwardPaths, NothingBesideTheArgumentsIsTouched) {
             const std::uint64_t seed = seed_for("guarded backward", rows, columns);
             const Backward problem(normal_problem(seed, rows, columns), seed);
             const Gradients expected = plainest(problem);
-            for (const std::size_t rows_of_group : Sizes{1, 2, 4, 8}) {
-                for (const Traffic traffic : all_traffics) {
-                    expect_nothing_beside_touched(guarded, problem, expected, {rows_of_group, traffic});
-                }
+            for (const Path &path : paths_of_own_rows(columns)) {
+                expect_nothing_beside_touched(guarded, problem, expected, path);
             }
         }
     }
@@ -264,6 +277,22 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     }
     EXPECT_EQ(plan(in_memory(64)).prefetch_lead, 2048U);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).prefetch_lead, 256U);
+}
+
+TEST(BackwardPlanning, TakesTurnsWithLongRowsInMemoryOnEmeraldRapids) {
+    const auto takes_turns = [](std::size_t columns, const simdnorm::Machine &machine) {
+        return plan(in_memory(columns), SIMDNORM_STORE_AUTO, false, 0, 1, machine).in_turns;
+    };
+    EXPECT_FALSE(takes_turns(2559, emerald_rapids));
+    EXPECT_TRUE(takes_turns(2560, emerald_rapids));
+    EXPECT_TRUE(takes_turns(3000000, emerald_rapids));
+    EXPECT_FALSE(takes_turns(2560, zen_4));
+    EXPECT_FALSE(takes_turns(8193, zen_5));
+    EXPECT_FALSE(plan({8, 4096}, SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).in_turns);
+    EXPECT_FALSE(simdnorm::can_take_turns(128, 1, Traffic::streamed));
+    EXPECT_TRUE(simdnorm::can_take_turns(129, 1, Traffic::fetched));
+    EXPECT_FALSE(simdnorm::can_take_turns(129, 2, Traffic::streamed));
+    EXPECT_FALSE(simdnorm::can_take_turns(129, 1, Traffic::cached));
 }
 
 TEST(BackwardPlanning, GroupsRowsOnZen5) {

@@ -22,12 +22,15 @@
  * be nearer.
  *
  * Bits. Every output has the same bits on every instruction set, with every number of threads, store policy, alignment
- * and stride, in place or not, and whatever other rows are in the call.
+ * and stride, in place or not, and whatever other rows are in the call. Backward, and forward where gamma or beta is
+ * not finite, it is not said which NaN stands where a result is one.
  *
  * Threads. Every function may be called from several threads at once. A call made inside an OpenMP parallel region, or
  * in the child of a fork, stays on its own thread. OpenMP's settings are never changed, and threads wait for each other
  * as they say: by GCC's default they spin. Where other programs want the same processors, that can make a call on
- * several threads hundreds of times as slow; OMP_WAIT_POLICY=passive in the environment, or threads = 1, avoids it.
+ * several threads hundreds of times as slow; OMP_WAIT_POLICY=passive in the environment, or threads = 1, avoids it. So
+ * does threads = 1 where several threads of a program call at once, each of which would start a team of its own. A
+ * thread is started only for some 16,384 elements or more.
  *
  * Floating-point environment. Calls compute with round-to-nearest, without traps and without flushing denormals,
  * whatever the caller has set, and leave the caller's environment, flags included, as it was.
@@ -80,7 +83,7 @@ typedef enum simdnorm_store {
  *   - y may be x itself, with the same stride, or any stride if rows is 1.
  *   - x and y may be views with the same stride whose rows share no element, such as two column slices of a matrix. */
 typedef struct simdnorm_layer_norm_args {
-    size_t rows;        /* N; with 0 pointers may be NULL, and the call only checks the other arguments */
+    size_t rows;        /* N; with 0 pointers may be NULL, and the call only checks what it is given */
     size_t columns;     /* D; at least 1 */
     const float *x;     /* N x D, row after row */
     size_t x_stride;    /* elements from a row's start to the next row's; 0: columns; otherwise at least columns */
@@ -104,8 +107,9 @@ typedef struct simdnorm_layer_norm_args {
  *     untouched by it.
  *   - one column, or a row whose elements are all equal: the normalised value is exactly 0, so y is beta; mean is the
  *     common element exactly; rstd is 1/sqrt(epsilon), or 0 if epsilon is 0.
- *   - rstd beyond float's range: y is right all the same; the rstd handed out is +infinity.
- * A gamma or beta that is not finite gives what the formula gives in IEEE arithmetic.
+ * Where rstd is beyond float's range, y is right all the same, and the rstd handed out is +infinity. It takes an
+ * epsilon below 1e-77, as the default of 0 is; the backward pass takes such a row for one that is not finite. A gamma
+ * or beta that is not finite gives what the formula gives in IEEE arithmetic.
  *
  * Returns SIMDNORM_OK, or SIMDNORM_INVALID_ARGUMENT for: args NULL; columns 0; x or y NULL; epsilon negative or not
  * finite; a stride other than 0 below columns; a matrix of more than PTRDIFF_MAX bytes; a pointer not aligned to 4
@@ -113,10 +117,11 @@ typedef struct simdnorm_layer_norm_args {
 SIMDNORM_EXPORT simdnorm_status simdnorm_layer_norm(const simdnorm_layer_norm_args *args) SIMDNORM_NOEXCEPT;
 
 /* The arguments of simdnorm_layer_norm_backward, under the rules of simdnorm_layer_norm_args: set all to zero, then the
- * fields that matter. No output may overlap another argument, but dx may be dy itself with the same stride (any stride
- * if rows is 1), and dx may be a view with the same stride as dy or x whose rows share no element with theirs. */
+ * fields that matter. No output may overlap another argument, but dx may be dy itself, though not x, with the same
+ * stride (any stride if rows is 1), and dx may be a view with the same stride as dy or x whose rows share no element
+ * with theirs. There is no epsilon: rstd has it. */
 typedef struct simdnorm_layer_norm_backward_args {
-    size_t rows;        /* N; with 0 pointers may be NULL, and dgamma and dbeta become zero */
+    size_t rows;        /* N; with 0 pointers may be NULL, and dgamma and dbeta, where given, become zero */
     size_t columns;     /* D; at least 1 */
     const float *dy;    /* N x D: the gradient of y */
     size_t dy_stride;   /* elements from a row's start to the next row's; 0: columns; otherwise at least columns */
@@ -158,15 +163,17 @@ typedef struct simdnorm_layer_norm_backward_args {
  * The bits of all outputs are the same on every instruction set, with any number of threads, stride and alignment, in
  * place or not, and whichever outputs are asked for. Sums over rows go on in double after 16 additions.
  *
+ * What is not finite spoils, whatever else is said of a row:
+ *   - an x, mean or rstd (an rstd of +infinity stands for one beyond float's range): its row of dx and all of dgamma,
+ *     never dbeta.
+ *   - a dy: its row of dx, and its column of dgamma and dbeta.
+ *   - a gamma: all of dx, neither dgamma nor dbeta.
  * Special rows:
  *   - one column: dx and dgamma are 0.
  *   - a row of equal elements: v is 0, so dx is rstd (g - mean_j(g)); 0 if rstd is 0.
- *   - an rstd of +infinity, which stands for one beyond float's range, counts as not finite.
- *   - a dy that is not finite spoils its row of dx, and its column of dgamma and dbeta.
- *   - an x, mean or rstd that is not finite spoils its row of dx and all of dgamma, never dbeta.
  *
  * Takes memory for the time of the call where N > 16, where threads share rows, or where dgamma or dbeta is left out:
- * what is summed all the same is then put there. For each thread at most:
+ * dx takes the same pass over the rows, which leaves the sums that are not wanted there. For each thread at most:
  *   - D doubles, and if dgamma or dbeta is wanted (4 log2(N) + 6) D doubles more,
  *   - 384 bytes for every 4,096 columns, and 20 KiB.
  *

@@ -237,21 +237,28 @@ template <class V, Walk walk, class Row, class Use>
         });
 }
 
+constexpr auto nothing_meanwhile = []() __attribute__((always_inline)){};
+
 // Calls add(g, terms) with the sums of each chunk of the first `columns` of a row, for each group of lanes. Of a Row,
 // whole_quad(lane) and quad<vectors>(lane, what there is of the last vector) are the terms of a quad whose lanes begin
-// there.
+// there. In turns with that it calls meanwhile(), before each group of lanes of a quad, that is once for quad_vectors
+// vectors; not for what is less than half a chunk at the end.
 //
 // Half a chunk in each turn of one loop, whichever half it is: so a load instruction goes on by the same step from turn
 // to turn, and there are few of them (docs/measurements/zen-5.md).
-template <class V, Walk walk, class Row, class Add>
-[[gnu::always_inline]] inline void add_chunks(const Row &row, std::size_t columns, const Add &add) {
+template <class V, Walk walk, class Row, class Add, class Meanwhile>
+[[gnu::always_inline]] inline void add_chunks(const Row &row, std::size_t columns, const Add &add,
+                                              const Meanwhile &meanwhile) {
     decltype(row.whole_quad(0)) first_half[groups<V>] = {}; // or GCC 12 takes it for uninitialised
     bool has_first = false;
     std::size_t done = 0;
     for (; columns - done >= half_chunk_columns; done += half_chunk_columns) {
         for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) {
             const std::size_t lane = done + g * V::width;
-            const auto half = row.whole_quad(lane) + row.whole_quad(lane + quad_columns);
+            meanwhile();
+            const auto first_quad = row.whole_quad(lane);
+            meanwhile();
+            const auto half = first_quad + row.whole_quad(lane + quad_columns);
             if (has_first) {
                 add(g, first_half[g] + half);
             } else {
@@ -268,6 +275,11 @@ template <class V, Walk walk, class Row, class Add>
     } else if (has_first) {
         for_each_group<V, walk>([&](auto g) __attribute__((always_inline)) { add(g, first_half[g]); });
     }
+}
+
+template <class V, Walk walk, class Row, class Add>
+[[gnu::always_inline]] inline void add_chunks(const Row &row, std::size_t columns, const Add &add) {
+    add_chunks<V, walk>(row, columns, add, nothing_meanwhile);
 }
 
 // Both sums of a block, as lanes not yet added together.

@@ -182,20 +182,29 @@ template <class V>
     return {sums[0][0], sums[1][0], sums[2][0]};
 }
 
+// Adds the first `columns` of a row, whole chunks but for the last; meanwhile() as of add_chunks.
+template <class V, Walk walk, class Delta, class Meanwhile>
+[[gnu::always_inline]] inline void add_row(GradientEights<V> &sums, const GradientRow<V, Delta> &row,
+                                           std::size_t columns, const Meanwhile &meanwhile) {
+    GradientFloats<V> chunk = {}; // or GCC 12 takes it for uninitialised
+    add_chunks<V, walk>(
+        row, columns,
+        [&](auto g, const GradientTerms<V> &terms) __attribute__((always_inline)) {
+            chunk.put(g, terms);
+            if (g + 1 == groups<V>) {
+                sums.add(chunk);
+            }
+        },
+        meanwhile);
+}
+
 template <class V, class Delta, Walk walk>
 [[gnu::noinline]] GradientSums sum_long_block(const GradientRows &range, const GradientGroup &group, std::size_t r,
                                               std::size_t begin, std::size_t end) {
     GradientEights<V> sums;
-    GradientFloats<V> chunk;
     for (; begin < end; begin += normalize_block) { // there are no more ones to stand for a gamma left out
-        add_chunks<V, walk>(
-            GradientRow<V, Delta>(range, group, r, begin), smaller(end - begin, normalize_block),
-            [&](auto g, const GradientTerms<V> &terms) __attribute__((always_inline)) {
-                chunk.put(g, terms);
-                if (g + 1 == groups<V>) {
-                    sums.add(chunk);
-                }
-            });
+        add_row<V, walk>(sums, GradientRow<V, Delta>(range, group, r, begin), smaller(end - begin, normalize_block),
+                         nothing_meanwhile);
     }
     return add_up(sums.fold());
 }
@@ -319,10 +328,18 @@ template <class R>
            within(rstd, least_ordinary_rstd, greatest_ordinary_rstd);
 }
 
+// Of fewer rows than fill a vector the sums were written one by one. A load of all of them together would wait until
+// these stores are done, behind streaming stores of the rows before.
 template <class V>
 [[gnu::always_inline]] inline bool finish_group(GradientGroup &group, const GroupSums &sums, double per_element) {
     using R = typename V::template Rows<most_rows_of_group>;
     bool ordinary = true;
+    if (group.rows < most_rows_of_group) {
+        for (std::size_t r = 0; r < group.rows; ++r) {
+            ordinary = finish<OneRow>(group, r, sums, per_element) && ordinary;
+        }
+        return ordinary;
+    }
     for (std::size_t r = 0; r < most_rows_of_group; r += R::width) {
         ordinary = finish<R>(group, r, sums, per_element) && ordinary;
     }
@@ -424,6 +441,44 @@ template <class V>
     return range.dx != nullptr ? range.dx + row * range.dx_stride + column : nullptr;
 }
 
+// Sums over rows, of a vector of columns.
+template <class V>
+struct ColumnTerms {
+    typename V::Floats dgamma;
+    typename V::Floats dbeta;
+};
+
+// The same of the columns from `begin` on, where they are kept for the batch: before some rows of it, the first of
+// which is row `first`, and with them.
+template <class V>
+class BatchSums {
+  public:
+    [[gnu::always_inline]] BatchSums(const ColumnSums &sums, std::size_t first, std::size_t begin)
+        : dgamma_(sums.batch_dgamma + begin), dbeta_(sums.batch_dbeta + begin) {
+        const bool starts_batch = (first - sums.first) % rows_of_batch == 0;
+        dgamma_so_far_ = starts_batch ? zeros.of_columns : dgamma_;
+        dbeta_so_far_ = starts_batch ? zeros.of_columns : dbeta_;
+    }
+
+    // Of the vector at column j, or what `part` says there is of it.
+    template <class Part>
+    [[gnu::always_inline]] ColumnTerms<V> load(std::size_t j, Part part) const {
+        const typename V::Floats zero = V::broadcast(0.0F);
+        return {part.load(dgamma_so_far_ + j, zero), part.load(dbeta_so_far_ + j, zero)};
+    }
+    template <class Part>
+    [[gnu::always_inline]] void store(std::size_t j, Part part, const ColumnTerms<V> &terms) const {
+        part.store(dgamma_ + j, terms.dgamma);
+        part.store(dbeta_ + j, terms.dbeta);
+    }
+
+  private:
+    float *dgamma_;
+    float *dbeta_;
+    const float *dgamma_so_far_;
+    const float *dbeta_so_far_;
+};
+
 // Some columns of `rows` rows of a group: what is done with each vector of them.
 template <class V, class Delta, std::size_t rows>
 class GradientWriter {
@@ -433,13 +488,14 @@ class GradientWriter {
                                           std::size_t column, std::size_t ahead)
         : GradientWriter(std::make_index_sequence<rows>(), range, group, first, column, ahead) {}
 
-    // Asks for what will be wanted next: of x and dy, where they lie in memory, and of the lines of dx.
+    // Asks for what will be wanted next: of x and dy, where they lie in memory, `lead` columns further than the rows
+    // ahead, and of the lines of dx.
     template <bool writes_dx, Traffic traffic>
-    [[gnu::always_inline]] void prefetch(std::size_t j) const {
+    [[gnu::always_inline]] void prefetch(std::size_t j, std::size_t lead) const {
         for (std::size_t r = 0; r < rows; ++r) {
             if constexpr (traffic != Traffic::cached) {
-                V::prefetch(x_[r] + j + x_ahead_, fetch_into_);
-                V::prefetch(dy_[r] + j + dy_ahead_, fetch_into_);
+                V::prefetch(x_[r] + j + lead + x_ahead_, fetch_into_);
+                V::prefetch(dy_[r] + j + lead + dy_ahead_, fetch_into_);
             }
             if constexpr (writes_dx && !passes_caches(traffic)) {
                 V::prefetch_output(dx_[r] + j + output_lead);
@@ -457,17 +513,11 @@ class GradientWriter {
         }
     }
 
-    // Sums over rows.
-    struct Terms {
-        typename V::Floats dgamma;
-        typename V::Floats dbeta;
-    };
-
     // The vector at column j, or what `part` says there is of it. Calls store(dx, value) for each row, and returns
     // `terms` with the rows added one after the other.
     template <bool writes_dx, class Part, class Store>
-    [[gnu::always_inline]] Terms vector(std::size_t j, Part part, typename V::Floats gamma, Terms terms,
-                                        const Store &store) const {
+    [[gnu::always_inline]] ColumnTerms<V> vector(std::size_t j, Part part, typename V::Floats gamma,
+                                                 ColumnTerms<V> terms, const Store &store) const {
         typename V::Floats v[rows];
         typename V::Floats dy[rows];
         for (std::size_t r = 0; r < rows; ++r) {
@@ -515,43 +565,70 @@ class GradientWriter {
     typename V::Floats mean_product_[rows];
 };
 
-// The columns from `begin` on, no more than normalize_block of them, of `rows` rows of a group. `ahead`: how many rows
-// further lies what will be wanted next.
+// The columns from `begin` on, no more than normalize_block of them, of `rows` rows of a group: dx, and the sums over
+// rows. `ahead`: how many rows further lies what will be wanted next.
+template <class V, class Delta, bool writes_dx, Traffic traffic, std::size_t rows>
+class ColumnWriter {
+  public:
+    [[gnu::always_inline]] ColumnWriter(const GradientRows &range, const GradientGroup &group, std::size_t first,
+                                        std::size_t begin, std::size_t ahead, const ColumnSums &sums,
+                                        const VectorOutput<V, traffic> &output)
+        : writer_(range, group, first, begin, ahead), output_(output),
+          gamma_(range.gamma != nullptr ? range.gamma + begin : ones.of_columns),
+          sums_(sums, group.first + first, begin) {}
+
+    // Before the first of so many columns.
+    [[gnu::always_inline]] void ask_for_pages(std::size_t columns) const {
+        writer_.template ask_for_pages<writes_dx, traffic>(columns);
+    }
+
+    [[gnu::always_inline]] void prefetch(std::size_t j, std::size_t lead = 0) const {
+        writer_.template prefetch<writes_dx, traffic>(j, lead);
+    }
+
+    [[gnu::always_inline]] void whole(std::size_t j) {
+        const WholeVector<V> vector;
+        const auto terms = writer_.template vector<writes_dx>(
+            j, vector, V::load(gamma_ + j),
+            sums_.load(j, vector), [&](float *to, typename V::Floats value) __attribute__((always_inline)) {
+                output_.whole(to, value);
+            });
+        sums_.store(j, vector, terms);
+    }
+
+    [[gnu::always_inline]] void part(std::size_t j, std::size_t elements, typename V::Mask mask) {
+        const PartOfVector<V> vector{mask};
+        const auto terms = writer_.template vector<writes_dx>(
+            j, vector, vector.load(gamma_ + j, V::broadcast(0.0F)),
+            sums_.load(j, vector), [&](float *to, typename V::Floats value) __attribute__((always_inline)) {
+                output_.part(to, elements, value);
+            });
+        sums_.store(j, vector, terms);
+    }
+
+    // Goes on behind what has been written.
+    [[gnu::always_inline]] const VectorOutput<V, traffic> &output() const { return output_; }
+
+  private:
+    GradientWriter<V, Delta, rows> writer_;
+    VectorOutput<V, traffic> output_; // a copy that stores to dx cannot seem to change
+    const float *gamma_;
+    BatchSums<V> sums_;
+};
+
 template <class V, class Delta, bool writes_dx, Traffic traffic, std::size_t rows>
 [[gnu::always_inline]] inline void
 write_columns(const GradientRows &range, const GradientGroup &group, std::size_t first, std::size_t begin,
               std::size_t columns, std::size_t ahead, const ColumnSums &sums, VectorOutput<V, traffic> &output) {
-    const GradientWriter<V, Delta, rows> writer(range, group, first, begin, ahead);
-    VectorOutput<V, traffic> out = output; // a copy that stores to dx cannot seem to change
-    const float *gamma = range.gamma != nullptr ? range.gamma + begin : ones.of_columns;
-    float *dgamma = sums.batch_dgamma + begin;
-    float *dbeta = sums.batch_dbeta + begin;
-    const bool starts_batch = (group.first + first - sums.first) % rows_of_batch == 0;
-    const float *dgamma_so_far = starts_batch ? zeros.of_columns : dgamma;
-    const float *dbeta_so_far = starts_batch ? zeros.of_columns : dbeta;
-    writer.template ask_for_pages<writes_dx, traffic>(columns);
+    ColumnWriter<V, Delta, writes_dx, traffic, rows> writer(range, group, first, begin, ahead, sums, output);
+    writer.ask_for_pages(columns);
     wait_for_others<V, traffic>(range.lines_at_once);
     for_each_vector<V, traffic, 1>(
-        columns, range.lines_at_once,
-        [&](std::size_t j) __attribute__((always_inline)) { writer.template prefetch<writes_dx, traffic>(j); },
-        [&](std::size_t j) __attribute__((always_inline)) {
-            const auto terms = writer.template vector<writes_dx>(
-                j, WholeVector<V>(), V::load(gamma + j), {V::load(dgamma_so_far + j), V::load(dbeta_so_far + j)},
-                [&](float *to, typename V::Floats value) __attribute__((always_inline)) { out.whole(to, value); });
-            V::store(dgamma + j, terms.dgamma);
-            V::store(dbeta + j, terms.dbeta);
-        },
-        [&](std::size_t j, typename V::Mask mask) __attribute__((always_inline)) {
-            const typename V::Floats zero = V::broadcast(0.0F);
-            const auto terms = writer.template vector<writes_dx>(
-                j, PartOfVector<V>{mask}, V::load_first(gamma + j, mask, zero),
-                {V::load_first(dgamma_so_far + j, mask, zero), V::load_first(dbeta_so_far + j, mask, zero)},
-                [&](float *to, typename V::Floats value)
-                    __attribute__((always_inline)) { out.part(to, columns - j, value); });
-            V::store_first(dgamma + j, mask, terms.dgamma);
-            V::store_first(dbeta + j, mask, terms.dbeta);
-        });
-    output = out;
+        columns, range.lines_at_once, [&](std::size_t j) __attribute__((always_inline)) { writer.prefetch(j); },
+        [&](std::size_t j) __attribute__((always_inline)) { writer.whole(j); },
+        [&](std::size_t j, typename V::Mask mask)
+            __attribute__((always_inline)) { writer.part(j, columns - j, mask); });
+    output = writer.output();
 }
 
 // Columns [begin, end) of `rows` rows of a group.
@@ -600,15 +677,12 @@ template <class V, Traffic traffic, class Held>
     VectorOutput<V, traffic> out = output;
     using Writer = GradientWriter<V, Difference<V>, 1>;
     typename V::Floats gamma[Held::vectors];
-    typename Writer::Terms terms[Held::vectors];
-    const bool starts_batch = (group.first - sums.first) % rows_of_batch == 0;
+    ColumnTerms<V> terms[Held::vectors];
     const float *gamma_from = range.gamma != nullptr ? range.gamma + begin : ones.of_columns;
-    const float *dgamma_so_far = starts_batch ? zeros.of_columns : sums.batch_dgamma + begin;
-    const float *dbeta_so_far = starts_batch ? zeros.of_columns : sums.batch_dbeta + begin;
+    const BatchSums<V> batch(sums, group.first, begin);
     held.for_each([&](auto i, std::size_t j, auto vector) __attribute__((always_inline)) {
-        const typename V::Floats zero = V::broadcast(0.0F);
-        gamma[i] = vector.load(gamma_from + j, zero);
-        terms[i] = {vector.load(dgamma_so_far + j, zero), vector.load(dbeta_so_far + j, zero)};
+        gamma[i] = vector.load(gamma_from + j, V::broadcast(0.0F));
+        terms[i] = batch.load(j, vector);
     });
     for (std::size_t r = 0; r < group.rows; ++r) {
         if (range.columns != range.dx_stride) {
@@ -618,7 +692,7 @@ template <class V, Traffic traffic, class Held>
         writer.template ask_for_pages<true, traffic>(held.columns());
         held.for_each([&](auto i, std::size_t j, auto vector) __attribute__((always_inline)) {
             if (j % cache_line_floats == 0) {
-                writer.template prefetch<true, traffic>(j);
+                writer.template prefetch<true, traffic>(j, 0);
             }
             terms[i] = writer.template vector<true>(
                 j, vector, gamma[i], terms[i], [&](float *to, typename V::Floats value) __attribute__((always_inline)) {
@@ -626,10 +700,8 @@ template <class V, Traffic traffic, class Held>
                 });
         });
     }
-    held.for_each([&](auto i, std::size_t j, auto vector) __attribute__((always_inline)) {
-        vector.store(sums.batch_dgamma + begin + j, terms[i].dgamma);
-        vector.store(sums.batch_dbeta + begin + j, terms[i].dbeta);
-    });
+    held.for_each([&](auto i, std::size_t j, auto vector)
+                      __attribute__((always_inline)) { batch.store(j, vector, terms[i]); });
     output = out;
 }
 
@@ -671,6 +743,20 @@ template <class V>
     }
 }
 
+// With the last group of a batch, and where sums over rows go on beyond it.
+[[gnu::always_inline]] inline bool ends_batch(const GradientGroup &group, const ColumnSums &sums) {
+    const std::size_t done = group.first + group.rows - sums.first;
+    return sums.dgamma != nullptr && (done % rows_of_batch == 0 || done == sums.rows);
+}
+
+template <class V>
+[[gnu::always_inline]] inline void add_batch(const GradientGroup &group, std::size_t begin, std::size_t end,
+                                             const ColumnSums &sums) {
+    const bool first = group.first + group.rows - sums.first <= rows_of_batch;
+    add_columns<V>(sums.dgamma, sums.batch_dgamma, begin, end, first);
+    add_columns<V>(sums.dbeta, sums.batch_dbeta, begin, end, first);
+}
+
 // dx of columns [begin, end) of a group, whose sums are done; and its part of the sums over rows.
 template <class V, Traffic traffic>
 [[gnu::always_inline]] inline void write_gradients(const GradientRows &range, const GradientGroup &group,
@@ -687,32 +773,130 @@ template <class V, Traffic traffic>
     } else {
         write_ordinary_group<V>(range, group, begin, end, ahead, sums, output);
     }
-    const std::size_t done = group.first + group.rows - sums.first;
-    if (sums.dgamma != nullptr && (done % rows_of_batch == 0 || done == sums.rows)) {
-        const bool first = done <= rows_of_batch;
-        add_columns<V>(sums.dgamma, sums.batch_dgamma, begin, end, first);
-        add_columns<V>(sums.dbeta, sums.batch_dbeta, begin, end, first);
+    if (ends_batch(group, sums)) {
+        add_batch<V>(group, begin, end, sums);
     }
+}
+
+template <class V>
+[[gnu::always_inline]] inline void finish_or_settle(const GradientRows &range, GradientGroup &group, GroupSums &sums) {
+    if (!finish_group<V>(group, sums, 1.0 / static_cast<double>(range.columns))) [[unlikely]] {
+        settle_unusual_group<V>(range, group, sums);
+    }
+}
+
+// The `rows` rows from `first` on, with their sums done.
+template <class V>
+[[gnu::always_inline]] inline void start_summed(GradientGroup &group, const GradientRows &range, std::size_t first,
+                                                std::size_t rows) {
+    start(group, range, first, rows);
+    GroupSums sums;
+    sums.clear_from(group.rows);
+    sum_rows_of<V>(range, group, sums);
+    finish_or_settle<V>(range, group, sums);
 }
 
 template <class V, Traffic traffic>
 [[gnu::always_inline]] inline void backward_rows(const GradientRows &range, const ColumnSums &leaf) {
-    const double per_element = 1.0 / static_cast<double>(range.columns);
     const std::size_t ahead = range.rows_of_group + range.prefetch_lead / range.columns;
     VectorOutput<V, traffic> output(dx_at(range, leaf.first, 0));
     const std::size_t end = leaf.first + leaf.rows;
     for (std::size_t row = leaf.first; row < end; row += range.rows_of_group) {
         GradientGroup group;
-        start(group, range, row, smaller(end - row, range.rows_of_group));
-        GroupSums sums;
-        sums.clear_from(group.rows);
-        sum_rows_of<V>(range, group, sums);
-        if (!finish_group<V>(group, sums, per_element)) [[unlikely]] {
-            settle_unusual_group<V>(range, group, sums);
-        }
+        start_summed<V>(group, range, row, smaller(end - row, range.rows_of_group));
         const bool more = row + ahead + range.rows_of_group <= range.rows;
         write_gradients<V, traffic>(range, group, 0, range.columns, more ? ahead : 0, leaf, output);
     }
+    output.finish();
+}
+
+// Columns [begin, end) of a row, and in turns with that the sums of the same columns of the row after it, no more than
+// a block: so streaming stores and loads from memory are under way together. What a batch ends with is added to its
+// leaf in turns as well. Sums go in loops: unrolled they are no faster beside memory, and several times the code.
+template <class V, Traffic traffic>
+[[gnu::noinline]] GradientSums write_and_sum_block(const GradientRows &rows, const GradientGroup &group,
+                                                   const GradientGroup &next, std::size_t begin, std::size_t end,
+                                                   const ColumnSums &leaf, VectorOutput<V, traffic> &output) {
+    const GradientRows range = rows; // copies that stores cannot seem to change
+    const ColumnSums sums = leaf;
+    const bool adds_batch = ends_batch(group, sums);
+    GradientEights<V> sums_of_next;
+    for (; begin < end; begin += normalize_block) {
+        const std::size_t columns = smaller(end - begin, normalize_block);
+        ColumnWriter<V, Difference<V>, true, traffic, 1> writer(range, group, 0, begin, 1, sums, output);
+        writer.ask_for_pages(columns);
+        std::size_t written = 0;
+        const auto write = [&](std::size_t vectors) __attribute__((always_inline)) {
+            const std::size_t first = written;
+            for (const std::size_t stop = first + vectors * V::width; written < stop; written += V::width) {
+                if (written % cache_line_floats == 0) {
+                    writer.prefetch(written, range.prefetch_lead);
+                }
+                writer.whole(written);
+            }
+            if (adds_batch) {
+                add_batch<V>(group, begin + first, begin + written, sums);
+            }
+        };
+        std::size_t turn = quad_vectors; // as if it were not known: unrolled, GCC 16 loses 3 to 7%
+        asm("" : "+r"(turn));
+        add_row<V, Walk::in_loops>(
+            sums_of_next, GradientRow<V, Difference<V>>(range, next, 0, begin),
+            columns, [&]() __attribute__((always_inline)) { write(turn); });
+        write((columns - written) / V::width);
+        if (written < columns) {
+            writer.part(written, columns - written, V::first(columns - written));
+            if (adds_batch) {
+                add_batch<V>(group, begin + written, begin + columns, sums);
+            }
+        }
+        output = writer.output();
+    }
+    return add_up(sums_of_next.fold());
+}
+
+// A row, whose sums are done, and in turns with that the sums of the next one.
+template <class V, Traffic traffic>
+[[gnu::always_inline]] inline void write_and_sum(const GradientRows &range, const GradientGroup &group,
+                                                 GradientGroup &next, const ColumnSums &leaf,
+                                                 VectorOutput<V, traffic> &output) {
+    start(next, range, group.first + 1, 1);
+    GroupSums sums;
+    sums.clear_from(0);
+    if (range.columns != range.dx_stride) {
+        output.go_on_at(dx_at(range, group.first, 0));
+    }
+    for (std::size_t begin = 0; begin < range.columns; begin += statistics_block) {
+        const std::size_t end = smaller(range.columns, begin + statistics_block);
+        const GradientSums block = write_and_sum_block<V, traffic>(range, group, next, begin, end, leaf, output);
+        if (begin == 0) {
+            put(sums, 0, block);
+        } else {
+            add(sums, 0, block);
+        }
+    }
+    finish_or_settle<V>(range, next, sums);
+}
+
+// Row by row, each in turns with the sums of the next one.
+template <class V, Traffic traffic>
+[[gnu::always_inline]] inline void backward_rows_in_turns(const GradientRows &range, const ColumnSums &leaf) {
+    VectorOutput<V, traffic> output(dx_at(range, leaf.first, 0));
+    const std::size_t last = leaf.first + leaf.rows - 1;
+    GradientGroup groups[2]; // of one row each
+    start_summed<V>(groups[0], range, leaf.first, 1);
+    for (std::size_t row = leaf.first; row < last; ++row) {
+        const GradientGroup &group = groups[(row - leaf.first) % 2];
+        GradientGroup &next = groups[(row + 1 - leaf.first) % 2];
+        if (group.scaled) [[unlikely]] {
+            write_gradients<V, traffic>(range, group, 0, range.columns, 0, leaf, output);
+            start_summed<V>(next, range, row + 1, 1);
+        } else {
+            write_and_sum<V, traffic>(range, group, next, leaf, output);
+        }
+    }
+    const GradientGroup &group = groups[(last - leaf.first) % 2];
+    write_gradients<V, traffic>(range, group, 0, range.columns, last + 1 < range.rows ? 1 : 0, leaf, output);
     output.finish();
 }
 

@@ -112,6 +112,7 @@ struct GradientRows {
     Traffic traffic;           // of x and dy; and of dx, as the forward pass has it of y
     std::size_t lines_at_once; // of dx past the caches, before the loads for them are waited for
     std::size_t prefetch_lead; // what is asked for of x and dy lies so far beyond the next group, in elements
+    bool in_turns; // one row's dx in turns with the next one's sums: rows that go singly, in memory, with dx
     FetchInto fetch_into;
     Walk walk;
 };

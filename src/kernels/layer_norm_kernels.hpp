@@ -524,7 +524,14 @@ void normalize_blocks(const LayerNormRows &range, std::size_t row, BlockRange bl
 
 template <class V>
 void layer_norm_backward(const GradientRows &range, const ColumnSums &sums) {
-    with_traffic<V>(range.traffic, [&](auto traffic) { backward_rows<V, traffic>(range, sums); });
+    with_traffic<V>(range.traffic, [&](auto traffic) {
+        if constexpr (traffic != Traffic::cached) {
+            if (range.in_turns) {
+                return backward_rows_in_turns<V, traffic>(range, sums);
+            }
+        }
+        backward_rows<V, traffic>(range, sums);
+    });
 }
 
 template <class V>
