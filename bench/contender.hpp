@@ -64,8 +64,8 @@ template <class Problem>
 using Prepare = std::function<Call(const Problem &)>;
 
 struct Contender {
-    std::string name; // "simdnorm", a limit's or a peer's
-    std::string set;  // the instruction set that does the work; or what of the plan is given, as "grouping=fours"
+    std::string name; // "simdnorm", a limit's or a peer's; or a choice of simdnorm's plans, as "grouping"
+    std::string set;  // the instruction set that does the work; or a value of that choice, as "fours"
     Kind kind;
     bool slow; // left out where one call takes long, unless --complete
     // A pass that the contender does not have is empty.

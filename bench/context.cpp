@@ -19,6 +19,10 @@ std::string automatic_set() {
     return set;
 }
 
+std::string build_and_machine() {
+    return compiler() + ".\n" + cpu_name() + ", " + std::to_string(cpu_count()) + " CPUs, " + describe(cache_sizes());
+}
+
 std::vector<Fact> context(const std::vector<Contender> &contenders) {
     const CacheSizes caches = cache_sizes();
     std::vector<Fact> facts = {{"cpu", cpu_name()},

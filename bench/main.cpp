@@ -64,11 +64,9 @@ std::string peers_in_words(const std::vector<bench::Contender> &contenders) {
     return words;
 }
 
-std::string preamble(const std::string &set, const bench::CacheSizes &caches,
-                     const std::vector<bench::Contender> &contenders) {
+std::string preamble(const std::string &set, const std::vector<bench::Contender> &contenders) {
     return "simdnorm " + std::string(simdnorm_version()) + peers_in_words(contenders) +
-           ": float32, out of place, all outputs. Automatic set: " + set + ". " + bench::compiler() + ".\n" +
-           bench::cpu_name() + ", " + std::to_string(bench::cpu_count()) + " CPUs, " + describe(caches) +
+           ": float32, out of place, all outputs. Automatic set: " + set + ". " + bench::build_and_machine() +
            ".\n"
            "GB/s count what is read and written once: forward x and y, 8 bytes an element; backward dy, x and dx, 12. "
            "Median of\nthe repetitions. copy and triad (dx = dy + x): ordinary vector loads and stores. stream and "
@@ -81,14 +79,13 @@ int run(std::vector<std::string> arguments) {
     bench::initialize(arguments, options.smoke, print_help);
 
     const std::string set = bench::automatic_set();
-    const bench::CacheSizes caches = bench::cache_sizes();
     bench::Measurements measurements(options.smoke ? bench::smoke_shapes()
-                                                   : bench::shapes_for(caches, options.complete));
+                                                   : bench::shapes_for(bench::cache_sizes(), options.complete));
     const auto contenders = all_contenders(options);
     for (const bench::Contender &contender : contenders) {
         measurements.add(contender, options.complete);
     }
-    bench::TableReporter reporter(measurements, set, preamble(set, caches, contenders));
+    bench::TableReporter reporter(measurements, set, preamble(set, contenders));
     return bench::run_measurements(measurements, contenders, reporter);
 }
 

@@ -44,7 +44,7 @@ struct Forward {
     static Plan with_traffic(const Arguments &args, const Plan &plan, Traffic traffic) {
         return simdnorm::plan_layer_norm(args, plan.grouping, traffic, simdnorm::machine_in_use());
     }
-    static bool groups_fit(const Plan &plan, std::size_t columns) {
+    static bool fits(const Plan &plan, std::size_t columns) {
         const bool overlaps = plan.grouping != Grouping::fours && plan.grouping != Grouping::rows;
         return !overlaps || columns <= simdnorm::statistics_block;
     }
@@ -67,7 +67,7 @@ struct Backward {
     static Plan with_traffic(const Arguments &args, const Plan &plan, Traffic traffic) {
         return simdnorm::plan_layer_norm_backward(args, plan.rows_of_group, traffic, simdnorm::machine_in_use());
     }
-    static bool groups_fit(const Plan &plan, std::size_t columns) {
+    static bool fits(const Plan &plan, std::size_t columns) {
         return !plan.in_turns || simdnorm::can_take_turns(columns, plan.rows_of_group, plan.traffic);
     }
     static void run(const Arguments &args, const Plan &plan) {
@@ -78,43 +78,44 @@ struct Backward {
     static std::vector<Value> values();
 };
 
-template <class Pass, class Group>
-typename Pass::Value group(const char *choice, const char *name, Group group) {
-    return {choice, name, [group](const auto &args, const auto &plan) { return Pass::with_group(args, plan, group); }};
+template <class Direction, class Group>
+typename Direction::Value group(const char *choice, const char *name, Group group) {
+    return {choice, name,
+            [group](const auto &args, const auto &plan) { return Direction::with_group(args, plan, group); }};
 }
 
-template <class Pass>
-typename Pass::Value traffic(const char *name, Traffic traffic) {
+template <class Direction>
+typename Direction::Value traffic(const char *name, Traffic traffic) {
     return {"traffic", name,
-            [traffic](const auto &args, const auto &plan) { return Pass::with_traffic(args, plan, traffic); }};
+            [traffic](const auto &args, const auto &plan) { return Direction::with_traffic(args, plan, traffic); }};
 }
 
 // Of a choice on which no other depends.
-template <class Pass, class Field>
-typename Pass::Value field(const char *choice, const char *name, Field Pass::Plan::*member, Field value) {
+template <class Direction, class Field>
+typename Direction::Value field(const char *choice, const char *name, Field Direction::Plan::*member, Field value) {
     return {choice, name, [member, value](const auto &, auto plan) {
                 plan.*member = value;
                 return plan;
             }};
 }
 
-template <class Pass>
-std::vector<typename Pass::Value> values_of_both_passes() {
-    using Plan = typename Pass::Plan;
-    return {traffic<Pass>("cached", Traffic::cached),
-            traffic<Pass>("fetched", Traffic::fetched),
-            traffic<Pass>("streamed", Traffic::streamed),
-            traffic<Pass>("packed", Traffic::packed),
-            field<Pass>("lines_at_once", "4", &Plan::lines_at_once, std::size_t{4}),
-            field<Pass>("lines_at_once", "8", &Plan::lines_at_once, std::size_t{8}),
-            field<Pass>("lines_at_once", "12", &Plan::lines_at_once, std::size_t{12}),
-            field<Pass>("lines_at_once", "16", &Plan::lines_at_once, std::size_t{16}),
-            field<Pass>("lines_at_once", "24", &Plan::lines_at_once, std::size_t{24}),
-            field<Pass>("lines_at_once", "any", &Plan::lines_at_once, any_number_of_lines),
-            field<Pass>("fetch_into", "l1", &Plan::fetch_into, FetchInto::l1),
-            field<Pass>("fetch_into", "l2", &Plan::fetch_into, FetchInto::l2),
-            field<Pass>("walk", "unrolled", &Plan::walk, Walk::unrolled),
-            field<Pass>("walk", "in_loops", &Plan::walk, Walk::in_loops)};
+template <class Direction>
+std::vector<typename Direction::Value> values_of_both_passes() {
+    using Plan = typename Direction::Plan;
+    return {traffic<Direction>("cached", Traffic::cached),
+            traffic<Direction>("fetched", Traffic::fetched),
+            traffic<Direction>("streamed", Traffic::streamed),
+            traffic<Direction>("packed", Traffic::packed),
+            field<Direction>("lines_at_once", "4", &Plan::lines_at_once, std::size_t{4}),
+            field<Direction>("lines_at_once", "8", &Plan::lines_at_once, std::size_t{8}),
+            field<Direction>("lines_at_once", "12", &Plan::lines_at_once, std::size_t{12}),
+            field<Direction>("lines_at_once", "16", &Plan::lines_at_once, std::size_t{16}),
+            field<Direction>("lines_at_once", "24", &Plan::lines_at_once, std::size_t{24}),
+            field<Direction>("lines_at_once", "any", &Plan::lines_at_once, any_number_of_lines),
+            field<Direction>("fetch_into", "l1", &Plan::fetch_into, FetchInto::l1),
+            field<Direction>("fetch_into", "l2", &Plan::fetch_into, FetchInto::l2),
+            field<Direction>("walk", "unrolled", &Plan::walk, Walk::unrolled),
+            field<Direction>("walk", "in_loops", &Plan::walk, Walk::in_loops)};
 }
 
 std::vector<Forward::Value> Forward::values() {
@@ -170,41 +171,41 @@ Backward::Arguments backward_arguments(const Shape &shape, int threads) {
 }
 
 // Streaming stores write whole lines.
-template <class Pass>
-bool is_possible(const typename Pass::Plan &plan, std::size_t columns) {
-    return Pass::groups_fit(plan, columns) &&
+template <class Direction>
+bool is_possible(const typename Direction::Plan &plan, std::size_t columns) {
+    return Direction::fits(plan, columns) &&
            (plan.traffic != Traffic::streamed || columns % simdnorm::cache_line_floats == 0);
 }
 
-template <class Pass>
-Prepare<typename Pass::Problem> prepare_with(const typename Pass::Value &value, const std::string &set) {
-    return [value, set](const typename Pass::Problem &problem) -> Call {
+template <class Direction>
+Prepare<typename Direction::Problem> prepare_with(const typename Direction::Value &value, const std::string &set) {
+    return [value, set](const typename Direction::Problem &problem) -> Call {
         use_instruction_set(set);
         const auto args = arguments(problem);
-        return {[args, plan = value.put_into(args, Pass::plan(args))] { Pass::run(args, plan); }};
+        return {[args, plan = value.put_into(args, Direction::plan(args))] { Direction::run(args, plan); }};
     };
 }
 
-template <class Pass, class ArgumentsOf>
+template <class Direction, class ArgumentsOf>
 std::vector<Contender> contenders_of(const std::string &set, const ArgumentsOf &arguments_of,
-                                     Prepare<typename Pass::Problem> Contender::*prepare) {
+                                     Prepare<typename Direction::Problem> Contender::*prepare) {
     std::vector<Contender> contenders;
-    for (const typename Pass::Value &value : Pass::values()) {
+    for (const typename Direction::Value &value : Direction::values()) {
         Contender contender = {value.choice, value.name, Kind::simdnorm, false, {}, {}};
-        contender.*prepare = prepare_with<Pass>(value, set);
+        contender.*prepare = prepare_with<Direction>(value, set);
         contender.can_take = [value, arguments_of](const Shape &shape) {
             const auto args = arguments_of(shape, 1);
-            return is_possible<Pass>(value.put_into(args, Pass::plan(args)), shape.columns);
+            return is_possible<Direction>(value.put_into(args, Direction::plan(args)), shape.columns);
         };
         contenders.push_back(std::move(contender));
     }
     return contenders;
 }
 
-template <class Pass>
-std::string value_in_plan(const std::string &choice, const typename Pass::Arguments &args) {
-    const typename Pass::Plan plan = Pass::plan(args);
-    for (const typename Pass::Value &value : Pass::values()) {
+template <class Direction>
+std::string value_in_plan(const std::string &choice, const typename Direction::Arguments &args) {
+    const typename Direction::Plan plan = Direction::plan(args);
+    for (const typename Direction::Value &value : Direction::values()) {
         if (value.choice == choice && value.put_into(args, plan) == plan) {
             return value.name;
         }

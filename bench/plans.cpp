@@ -1,5 +1,6 @@
 // Measures what plans choose between: the library by its own plan, and by that plan with one choice taken otherwise. So
 // the limits in execution_plan.cpp are found on a new CPU, and seen to be right, or not, on one that they are made for.
+#include "context.hpp"
 #include "driver.hpp"
 #include "machine.hpp"
 #include "measurements.hpp"
@@ -29,9 +30,8 @@ void print_help() {
 }
 
 std::string preamble(const std::string &set) {
-    return "simdnorm " + std::string(simdnorm_version()) + ", " + set + ": float32, out of place, " + "all outputs. " +
-           bench::compiler() + ".\n" + bench::cpu_name() + ", " + std::to_string(bench::cpu_count()) + " CPUs, " +
-           describe(bench::cache_sizes()) +
+    return "simdnorm " + std::string(simdnorm_version()) + ", " + set + ": float32, out of place, all outputs. " +
+           bench::build_and_machine() +
            ".\n"
            "planned: what the library chooses, and its GB/s, of x and y, backward of dy, x and dx. Then what each "
            "value\n"
@@ -48,6 +48,11 @@ int run(std::vector<std::string> arguments) {
     for (const bench::Contender &contender : contenders) {
         measurements.add(contender, false);
     }
+    for (const auto &measurement : measurements.all()) { // an unknown value must not come to light at the end
+        bench::planned_value(set, measurement->pass, measurement->contender.name, measurement->shape,
+                             measurement->threads);
+    }
+    benchmark::AddCustomContext("instruction_set", set);
     bench::PlanReporter reporter(measurements, set, preamble(set));
     return bench::run_measurements(measurements, contenders, reporter);
 }

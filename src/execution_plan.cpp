@@ -299,8 +299,7 @@ GradientLimits gradient_limits_in_memory(const Machine &machine) {
 } // namespace
 
 bool can_take_turns(std::size_t columns, std::size_t rows_of_group, Traffic traffic) {
-    constexpr std::size_t columns_without_loop = 128; // as quad_columns of the kernels
-    return rows_of_group == 1 && traffic != Traffic::cached && columns > columns_without_loop;
+    return rows_of_group == 1 && traffic != Traffic::cached && columns > longest_short_row;
 }
 
 std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine) {
@@ -426,11 +425,7 @@ std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
 // on Emerald Rapids, with two threads.
 constexpr std::size_t least_columns_to_merge_together = 1536;
 
-} // namespace
-
-namespace {
-
-// Emerald Rapids gains from there on. Not measured on AMD's CPUs.
+// Emerald Rapids gains from there on, on average over sizes. Not measured on AMD's CPUs.
 constexpr std::size_t least_columns_in_turns = 2560;
 
 bool takes_turns(const simdnorm_layer_norm_backward_args &args, std::size_t rows_of_group, Traffic traffic,
@@ -452,7 +447,7 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
             traffic,
             gradient_lines_at_once_in_memory(args.columns, traffic, machine),
             gradient_prefetch_lead(machine),
-            takes_turns(args, rows_of_group, traffic, machine),
+            !division.shares_rows && takes_turns(args, rows_of_group, traffic, machine),
             fetch_into(machine),
             preferred_walk(machine),
             division.threads > 1 && !division.shares_rows && args.columns >= least_columns_to_merge_together};

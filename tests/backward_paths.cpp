@@ -142,13 +142,18 @@ TEST_P(BackwardPaths, AnUnusualGroupBetweenOrdinaryOnes) {
 }
 
 TEST_P(BackwardPaths, DealtOutLeaves) {
-    for (const Shape &shape : {Shape{17, 1}, Shape{40, 30}, Shape{21, 5000}, Shape{150, 2100}, Shape{9000, 100}}) {
+    for (const Shape &shape :
+         {Shape{17, 1}, Shape{40, 30}, Shape{21, 5000}, Shape{70, 8200}, Shape{150, 2100}, Shape{9000, 100}}) {
         const std::uint64_t seed = seed_for("dealt out", shape.rows, shape.columns);
         const Backward problem(normal_problem(seed, shape.rows, shape.columns), seed);
         const Gradients expected = plainest(problem);
         for (const int threads : {1, 2, 3, 8}) {
             for (const bool merges_together : {false, true}) {
-                const Path path = {4, Traffic::cached, {.threads = threads, .shares_rows = false}, merges_together};
+                Path path = {4, Traffic::cached, {.threads = threads, .shares_rows = false}, merges_together};
+                ASSERT_TRUE(same_bits(by_path(problem, {}, path), expected)) << describe(problem, path);
+                path.rows_of_group = 1;
+                path.traffic = Traffic::packed;
+                path.in_turns = simdnorm::can_take_turns(shape.columns, 1, Traffic::packed);
                 ASSERT_TRUE(same_bits(by_path(problem, {}, path), expected)) << describe(problem, path);
             }
         }
@@ -289,6 +294,12 @@ TEST(BackwardPlanning, TakesTurnsWithLongRowsInMemoryOnEmeraldRapids) {
     EXPECT_FALSE(takes_turns(2560, zen_4));
     EXPECT_FALSE(takes_turns(8193, zen_5));
     EXPECT_FALSE(plan({8, 4096}, SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).in_turns);
+    EXPECT_FALSE(plan({2, 5000000}, SIMDNORM_STORE_AUTO, false, 0, 2, emerald_rapids).in_turns); // threads share rows
+    simdnorm_layer_norm_backward_args without_dx = {};
+    without_dx.rows = 4096;
+    without_dx.columns = 4096;
+    without_dx.store = SIMDNORM_STORE_STREAMING;
+    EXPECT_FALSE(simdnorm::plan_layer_norm_backward(without_dx, emerald_rapids).in_turns);
     EXPECT_FALSE(simdnorm::can_take_turns(128, 1, Traffic::streamed));
     EXPECT_TRUE(simdnorm::can_take_turns(129, 1, Traffic::fetched));
     EXPECT_FALSE(simdnorm::can_take_turns(129, 2, Traffic::streamed));

@@ -28,9 +28,9 @@
  * Threads. Every function may be called from several threads at once. A call made inside an OpenMP parallel region, or
  * in the child of a fork, stays on its own thread. OpenMP's settings are never changed, and threads wait for each other
  * as they say: by GCC's default they spin. Where other programs want the same processors, that can make a call on
- * several threads hundreds of times as slow; OMP_WAIT_POLICY=passive in the environment, or threads = 1, avoids it. So
- * does threads = 1 where several threads of a program call at once, each of which would start a team of its own. A
- * thread is started only for some 16,384 elements or more.
+ * several threads hundreds of times as slow; OMP_WAIT_POLICY=passive in the environment, or threads = 1, avoids it.
+ * Other programs may also be other threads of the same one, each of which would start a team of its own. Two threads
+ * are used from some 32,768 elements on, on some CPUs from 98,304.
  *
  * Floating-point environment. Calls compute with round-to-nearest, without traps and without flushing denormals,
  * whatever the caller has set, and leave the caller's environment, flags included, as it was.
@@ -107,8 +107,8 @@ typedef struct simdnorm_layer_norm_args {
  *     untouched by it.
  *   - one column, or a row whose elements are all equal: the normalised value is exactly 0, so y is beta; mean is the
  *     common element exactly; rstd is 1/sqrt(epsilon), or 0 if epsilon is 0.
- * Where rstd is beyond float's range, y is right all the same, and the rstd handed out is +infinity. It takes an
- * epsilon below 1e-77, as the default of 0 is; the backward pass takes such a row for one that is not finite. A gamma
+ * Where rstd is beyond float's range, y is right all the same, and the rstd handed out is +infinity. Only an epsilon
+ * below 1e-77, as the default of 0, leads there; the backward pass takes such a row for one that is not finite. A gamma
  * or beta that is not finite gives what the formula gives in IEEE arithmetic.
  *
  * Returns SIMDNORM_OK, or SIMDNORM_INVALID_ARGUMENT for: args NULL; columns 0; x or y NULL; epsilon negative or not
@@ -160,8 +160,8 @@ typedef struct simdnorm_layer_norm_backward_args {
  * least 2^-80. The last is proven; the first two are tested, and hold by a factor of four on all that was tried, where
  * the proof gives 57 u and 35 u (docs/numerics.md).
  *
- * The bits of all outputs are the same on every instruction set, with any number of threads, stride and alignment, in
- * place or not, and whichever outputs are asked for. Sums over rows go on in double after 16 additions.
+ * All outputs have the same bits, as said above ("Bits"), and whichever of them are asked for. Sums over rows go
+ * on in double after 16 additions.
  *
  * What is not finite spoils, whatever else is said of a row:
  *   - an x, mean or rstd (an rstd of +infinity stands for one beyond float's range): its row of dx and all of dgamma,
@@ -173,7 +173,7 @@ typedef struct simdnorm_layer_norm_backward_args {
  *   - a row of equal elements: v is 0, so dx is rstd (g - mean_j(g)); 0 if rstd is 0.
  *
  * Takes memory for the time of the call where N > 16, where threads share rows, or where dgamma or dbeta is left out:
- * dx takes the same pass over the rows, which leaves the sums that are not wanted there. For each thread at most:
+ * both sums are made all the same, and one that is not wanted is put there. For each thread at most:
  *   - D doubles, and if dgamma or dbeta is wanted (4 log2(N) + 6) D doubles more,
  *   - 384 bytes for every 4,096 columns, and 20 KiB.
  *

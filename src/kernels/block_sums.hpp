@@ -2,6 +2,7 @@
 // most four levels of additions, then in double.
 #pragma once
 
+#include "kernel_table.hpp"
 #include "lanes.hpp"
 
 #include <cstddef>
@@ -15,6 +16,7 @@ namespace {
 // a chunk.
 constexpr std::size_t quad_vectors = 4;
 constexpr std::size_t quad_columns = quad_vectors * lane_count;
+static_assert(quad_columns == longest_short_row);
 constexpr std::size_t half_chunk_columns = 2 * quad_columns;
 constexpr std::size_t chunk_columns = 2 * half_chunk_columns;
 

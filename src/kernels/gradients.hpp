@@ -229,26 +229,13 @@ struct GroupSums {
     double differences[most_rows_of_group];
     double gradients[most_rows_of_group];
     double products[most_rows_of_group];
-
-    // Of rows that the group lacks they are zero.
-    [[gnu::always_inline]] void clear_from(std::size_t rows) {
-        for (std::size_t r = rows; r < most_rows_of_group; ++r) {
-            differences[r] = gradients[r] = products[r] = 0.0;
-        }
-    }
 };
 
-inline void put(GroupSums &sums, std::size_t r, const GradientSums &row) {
-    sums.differences[r] = row.differences;
-    sums.gradients[r] = row.gradients;
-    sums.products[r] = row.products;
-}
-
-// One block's more.
-inline void add(GroupSums &sums, std::size_t r, const GradientSums &block) {
-    sums.differences[r] += block.differences;
-    sums.gradients[r] += block.gradients;
-    sums.products[r] += block.products;
+// Of a row's first block, or one more.
+inline void add(GroupSums &sums, std::size_t r, const GradientSums &block, bool first) {
+    sums.differences[r] = first ? block.differences : sums.differences[r] + block.differences;
+    sums.gradients[r] = first ? block.gradients : sums.gradients[r] + block.gradients;
+    sums.products[r] = first ? block.products : sums.products[r] + block.products;
 }
 
 // A full group's lanes are added together for all rows at once.
@@ -261,7 +248,7 @@ template <class V, std::size_t vectors>
     };
     if (group.rows < most_rows_of_group) {
         for (std::size_t r = 0; r < group.rows; ++r) {
-            put(sums, r, add_up(chunk_of(r).fold()));
+            add(sums, r, add_up(chunk_of(r).fold()), true);
         }
         return;
     }
@@ -283,9 +270,8 @@ template <class V>
 [[gnu::always_inline]] inline void sum_long_rows(const GradientRows &range, const GradientGroup &group,
                                                  GroupSums &sums) {
     for (std::size_t r = 0; r < group.rows; ++r) {
-        put(sums, r, sum_block<V, Difference<V>>(range, group, r, 0));
-        for (std::size_t block = 1; block < blocks_of(range.columns); ++block) {
-            add(sums, r, sum_block<V, Difference<V>>(range, group, r, block));
+        for (std::size_t block = 0; block < blocks_of(range.columns); ++block) {
+            add(sums, r, sum_block<V, Difference<V>>(range, group, r, block), block == 0);
         }
     }
 }
@@ -328,8 +314,8 @@ template <class R>
            within(rstd, least_ordinary_rstd, greatest_ordinary_rstd);
 }
 
-// Of fewer rows than fill a vector the sums were written one by one. A load of all of them together would wait until
-// these stores are done, behind streaming stores of the rows before.
+// The sums of less than a full group were written one by one. A load of several would wait until these stores are done,
+// behind streaming stores of the rows before.
 template <class V>
 [[gnu::always_inline]] inline bool finish_group(GradientGroup &group, const GroupSums &sums, double per_element) {
     using R = typename V::template Rows<most_rows_of_group>;
@@ -427,9 +413,8 @@ template <class V>
     start_scaling(group);
     for (std::size_t r = 0; r < group.rows; ++r) {
         for (int round = 1; !settle_row(group, r, sums, per_element, round); ++round) {
-            put(sums, r, sum_block<V, ScaledDifference<V>>(range, group, r, 0));
-            for (std::size_t block = 1; block < blocks_of(range.columns); ++block) {
-                add(sums, r, sum_block<V, ScaledDifference<V>>(range, group, r, block));
+            for (std::size_t block = 0; block < blocks_of(range.columns); ++block) {
+                add(sums, r, sum_block<V, ScaledDifference<V>>(range, group, r, block), block == 0);
             }
         }
     }
@@ -790,8 +775,7 @@ template <class V>
 [[gnu::always_inline]] inline void start_summed(GradientGroup &group, const GradientRows &range, std::size_t first,
                                                 std::size_t rows) {
     start(group, range, first, rows);
-    GroupSums sums;
-    sums.clear_from(group.rows);
+    GroupSums sums = {}; // or GCC 12 takes it for uninitialised
     sum_rows_of<V>(range, group, sums);
     finish_or_settle<V>(range, group, sums);
 }
@@ -820,6 +804,7 @@ template <class V, Traffic traffic>
     const GradientRows range = rows; // copies that stores cannot seem to change
     const ColumnSums sums = leaf;
     const bool adds_batch = ends_batch(group, sums);
+    const std::size_t lead = next.first + 1 < range.rows ? range.prefetch_lead : 0;
     GradientEights<V> sums_of_next;
     for (; begin < end; begin += normalize_block) {
         const std::size_t columns = smaller(end - begin, normalize_block);
@@ -830,7 +815,7 @@ template <class V, Traffic traffic>
             const std::size_t first = written;
             for (const std::size_t stop = first + vectors * V::width; written < stop; written += V::width) {
                 if (written % cache_line_floats == 0) {
-                    writer.prefetch(written, range.prefetch_lead);
+                    writer.prefetch(written, lead);
                 }
                 writer.whole(written);
             }
@@ -845,6 +830,7 @@ template <class V, Traffic traffic>
             columns, [&]() __attribute__((always_inline)) { write(turn); });
         write((columns - written) / V::width);
         if (written < columns) {
+            writer.prefetch(written, lead);
             writer.part(written, columns - written, V::first(columns - written));
             if (adds_batch) {
                 add_batch<V>(group, begin + written, begin + columns, sums);
@@ -861,19 +847,13 @@ template <class V, Traffic traffic>
                                                  GradientGroup &next, const ColumnSums &leaf,
                                                  VectorOutput<V, traffic> &output) {
     start(next, range, group.first + 1, 1);
-    GroupSums sums;
-    sums.clear_from(0);
+    GroupSums sums = {}; // or GCC 12 takes it for uninitialised
     if (range.columns != range.dx_stride) {
         output.go_on_at(dx_at(range, group.first, 0));
     }
     for (std::size_t begin = 0; begin < range.columns; begin += statistics_block) {
         const std::size_t end = smaller(range.columns, begin + statistics_block);
-        const GradientSums block = write_and_sum_block<V, traffic>(range, group, next, begin, end, leaf, output);
-        if (begin == 0) {
-            put(sums, 0, block);
-        } else {
-            add(sums, 0, block);
-        }
+        add(sums, 0, write_and_sum_block<V, traffic>(range, group, next, begin, end, leaf, output), begin == 0);
     }
     finish_or_settle<V>(range, next, sums);
 }
@@ -928,9 +908,8 @@ bool settle(const GradientRows &range, GradientGroup &group, const GradientSums 
     bool settled = true;
     for (std::size_t r = 0; r < group.rows; ++r) {
         GroupSums sums;
-        put(sums, r, *blocks++);
-        for (std::size_t block = 1; block < blocks_of(range.columns); ++block) {
-            add(sums, r, *blocks++);
+        for (std::size_t block = 0; block < blocks_of(range.columns); ++block) {
+            add(sums, r, *blocks++, block == 0);
         }
         settled = settle_row(group, r, sums, per_element, round) && settled;
     }

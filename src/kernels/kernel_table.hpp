@@ -38,6 +38,9 @@ enum class FetchInto { l1, l2 };
 // the groups of lanes an instruction serves neighbours in turn, so that it keeps no distance.
 enum class Walk { unrolled, in_loops };
 
+// Rows of no more columns are summed at once, longer ones in a loop over chunks of them.
+constexpr std::size_t longest_short_row = 128;
+
 // Lines written past the caches: no limit to how many of them are under way.
 constexpr std::size_t any_number_of_lines = static_cast<std::size_t>(-1) / cache_line_floats;
 
@@ -112,7 +115,9 @@ struct GradientRows {
     Traffic traffic;           // of x and dy; and of dx, as the forward pass has it of y
     std::size_t lines_at_once; // of dx past the caches, before the loads for them are waited for
     std::size_t prefetch_lead; // what is asked for of x and dy lies so far beyond the next group, in elements
-    bool in_turns; // one row's dx in turns with the next one's sums: rows that go singly, in memory, with dx
+    // One row's dx in turns with the next one's sums, whatever lines_at_once and walk are: only of rows that go singly,
+    // lie in memory and are longer than longest_short_row, and with dx.
+    bool in_turns;
     FetchInto fetch_into;
     Walk walk;
 };
