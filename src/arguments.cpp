@@ -118,6 +118,9 @@ class Checker {
 
     void apart_or_same(const Array &output, const Array &input) {
         if (!same_elements(output, input)) {
+            const bool in_place = output.data == input.data && ranges_overlap(output, input);
+            require(!in_place, "%s: %s is %s, but its stride is %zu, not %zu as in place it must be", call_,
+                    output.name, input.name, output.stride, input.stride);
             apart_or_slices(output, input);
         }
     }

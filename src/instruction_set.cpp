@@ -121,7 +121,7 @@ simdnorm_status simdnorm_use_instruction_set(const char *name) noexcept {
     const simdnorm::Choice choice = simdnorm::choose(name);
     if (choice.set == nullptr) {
         const char *quote = name != nullptr ? "\"" : "";
-        return simdnorm::fail(choice.status, "simdnorm_use_instruction_set: name is %s%s%s: %s", quote,
+        return simdnorm::fail(choice.status, "simdnorm_use_instruction_set: name is %s%.100s%s: %s", quote,
                               name != nullptr ? name : "NULL", quote, choice.why);
     }
     in_use.store(choice.set, std::memory_order_release);

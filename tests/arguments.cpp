@@ -427,7 +427,8 @@ TEST(Overlap, StrideLeftOutInPlace) {
     call.args.y_stride = columns;
     arena.expect(true, call.args, {}, "y_stride given: ");
     call.args.y_stride = columns + 1;
-    arena.expect(false, call.args, {"y", "x"}, "another stride in place: ");
+    arena.expect(false, call.args, {"y", "x", "stride", std::to_string(columns + 1), std::to_string(columns)},
+                 "another stride in place: ");
     call.args.rows = 1;
     arena.expect(true, call.args, {}, "another stride in place, one row: ");
 }

@@ -187,8 +187,8 @@ SIMDNORM_EXPORT simdnorm_status simdnorm_layer_norm_backward(const simdnorm_laye
 /* What a status means, as one sentence; never NULL, whatever the number. The text lives as long as the library. */
 SIMDNORM_EXPORT const char *simdnorm_status_message(int status) SIMDNORM_NOEXCEPT;
 
-/* The calling thread's last failure in full: the call, the argument and its value. "" before the first; a success does
- * not clear it. The text is overwritten by this thread's next failure. */
+/* The calling thread's last failure in full (of a long name, its start): the call, the argument and its value. ""
+ * before the first; a success does not clear it. The text is overwritten by this thread's next failure. */
 SIMDNORM_EXPORT const char *simdnorm_last_error(void) SIMDNORM_NOEXCEPT;
 
 /* The library's version, such as "0.1.0". */

@@ -794,6 +794,18 @@ template <class V, Traffic traffic>
     output.finish();
 }
 
+// So many vectors from column `written` on, which comes to lie behind them.
+template <class V, class Writer>
+[[gnu::always_inline]] inline void write_vectors(Writer &writer, std::size_t &written, std::size_t vectors,
+                                                 std::size_t lead) {
+    for (const std::size_t stop = written + vectors * V::width; written < stop; written += V::width) {
+        if (written % cache_line_floats == 0) {
+            writer.prefetch(written, lead);
+        }
+        writer.whole(written);
+    }
+}
+
 // Columns [begin, end) of a row, and in turns with that the sums of the same columns of the row after it, no more than
 // a block: so streaming stores and loads from memory are under way together. What a batch ends with is added to its
 // leaf in turns as well. Sums go in loops: unrolled they are no faster beside memory, and several times the code.
@@ -813,12 +825,7 @@ template <class V, Traffic traffic>
         std::size_t written = 0;
         const auto write = [&](std::size_t vectors) __attribute__((always_inline)) {
             const std::size_t first = written;
-            for (const std::size_t stop = first + vectors * V::width; written < stop; written += V::width) {
-                if (written % cache_line_floats == 0) {
-                    writer.prefetch(written, lead);
-                }
-                writer.whole(written);
-            }
+            write_vectors<V>(writer, written, vectors, lead);
             if (adds_batch) {
                 add_batch<V>(group, begin + first, begin + written, sums);
             }
