@@ -45,8 +45,7 @@ struct Forward {
         return simdnorm::plan_layer_norm(args, plan.grouping, traffic, simdnorm::machine_in_use());
     }
     static bool fits(const Plan &plan, std::size_t columns) {
-        const bool overlaps = plan.grouping != Grouping::fours && plan.grouping != Grouping::rows;
-        return !overlaps || columns <= simdnorm::statistics_block;
+        return !simdnorm::is_overlapped(plan.grouping) || columns <= simdnorm::statistics_block;
     }
     static void run(const Arguments &args, const Plan &plan) { simdnorm::layer_norm(args, plan); }
     static std::vector<Value> values();
@@ -125,6 +124,9 @@ std::vector<Forward::Value> Forward::values() {
         group<Forward>("grouping", "overlapped_fours", Grouping::overlapped_fours),
         group<Forward>("grouping", "overlapped_pairs", Grouping::overlapped_pairs),
         group<Forward>("grouping", "overlapped_rows", Grouping::overlapped_rows),
+        group<Forward>("grouping", "fours_in_turns", Grouping::fours_in_turns),
+        group<Forward>("grouping", "pairs_in_turns", Grouping::pairs_in_turns),
+        group<Forward>("grouping", "rows_in_turns", Grouping::rows_in_turns),
         group<Forward>("grouping", "fours", Grouping::fours),
         group<Forward>("grouping", "rows", Grouping::rows),
         field<Forward>("fetches_twice", "no", &Plan::fetches_twice, false),

@@ -121,8 +121,7 @@ Walk preferred_walk(const Machine &machine) {
 // Of groups that overlap step by step. Emerald Rapids gains 3 to 4% on average, and loses up to 2% with AVX2; not
 // measured on the others.
 bool fetches_twice(Grouping grouping, Traffic traffic, const Machine &machine) {
-    const bool step_by_step =
-        grouping != Grouping::interleaved_eights && grouping != Grouping::fours && grouping != Grouping::rows;
+    const bool step_by_step = is_overlapped(grouping) && grouping != Grouping::interleaved_eights;
     return machine.core == Core::emerald_rapids && traffic != Traffic::cached && step_by_step;
 }
 
@@ -148,108 +147,109 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
     return columns * l1d / (32U << 10);
 }
 
-// Up to how many columns rows go in which groups, one kind after the other; a kind whose limit is not above that of the
-// one before is not used. Longer rows go singly. Where groups end was measured on each CPU (docs/measurements).
-struct GroupingLimits {
-    std::size_t interleaved_eights = 0;
-    std::size_t overlapped_eights = 0;
-    std::size_t overlapped_fours = 0;
-    std::size_t overlapped_pairs = 0;
-    std::size_t overlapped_rows = 0;
-    std::size_t rows = 0;
-    std::size_t fours = 0;
-};
-constexpr std::size_t any_columns = SIZE_MAX;
-
-// The shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
-// fill it. Three groups of rows under way, their y, gamma and beta have to stay in L1: of single rows 24 bytes a
-// column. Rows that do not fill lines gain less by company: more of their loads and stores straddle two lines. Long
+// Which rows go together, by how long they are. Where kinds end was measured on each CPU (docs/measurements). The
+// shorter a row, the more of its time goes into steps that wait for each other, and the more other rows it takes to
+// fill it. Rows that do not fill lines gain less by company: more of their loads and stores straddle two lines. Long
 // rows share at least what is loaded of gamma and beta.
-GroupingLimits limits_in_cache(bool rows_fill_lines, const Machine &machine) {
-    switch (machine.core) {
-    case Core::zen_4:
-        return {.interleaved_eights = 96,
-                .overlapped_eights = 128,
-                .overlapped_fours = rows_fill_lines ? 336U : 240U,
-                .overlapped_pairs = rows_fill_lines ? 704U : 464U,
-                .overlapped_rows = 1280,
-                .fours = any_columns};
-    case Core::zen_5:
-        return {.overlapped_eights = 160,
-                .overlapped_fours = 384,
-                .overlapped_pairs = 640,
-                .overlapped_rows = 2048,
-                .fours = any_columns};
-    case Core::emerald_rapids:
-        break;
-    }
-    return {.overlapped_eights = 192,
-            .overlapped_fours = rows_fill_lines ? 384U : 0U,
-            .overlapped_pairs = rows_fill_lines ? 768U : 600U,
-            .overlapped_rows = scaled(1280, machine.l1d),
-            .fours = any_columns};
+
+// What is under way in cache has to stay in L1: of three single rows that overlap, with y, gamma and beta, 24 bytes a
+// column.
+Grouping grouping_in_cache_of_zen_4(std::size_t columns, bool rows_fill_lines) {
+    return columns <= 96                              ? Grouping::interleaved_eights
+           : columns <= 128                           ? Grouping::overlapped_eights
+           : columns <= (rows_fill_lines ? 336 : 240) ? Grouping::overlapped_fours
+           : columns <= (rows_fill_lines ? 704 : 464) ? Grouping::overlapped_pairs
+           : columns <= 1280                          ? Grouping::overlapped_rows
+                                                      : Grouping::fours;
 }
 
-// On Zen 4 what lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue
-// behind the streaming stores. Of rows too long for that only one is under way, until four, which share a block of
-// gamma and beta, are better all the same, and these until they are too much for L2. On Zen 5 long rows go singly. On
-// Emerald Rapids what is best in cache is best here, too, until four rows are too much for L2.
-GroupingLimits limits_in_memory(bool rows_fill_lines, const Machine &machine) {
-    switch (machine.core) {
-    case Core::zen_4:
-        return rows_fill_lines ? GroupingLimits{.overlapped_eights = 112,
-                                                .overlapped_fours = 208,
-                                                .overlapped_pairs = 288,
-                                                .overlapped_rows = 1024,
-                                                .rows = 2816,
-                                                .fours = 32768}
-                               : GroupingLimits{.overlapped_eights = 144,
-                                                .overlapped_pairs = 704,
-                                                .overlapped_rows = 1024,
-                                                .rows = 4096,
-                                                .fours = 32768};
-    case Core::zen_5:
-        return {.overlapped_eights = 100,
-                .overlapped_fours = 192,
-                .overlapped_pairs = rows_fill_lines ? 400U : 512U,
-                .overlapped_rows = rows_fill_lines ? 2048U : 960U};
-    case Core::emerald_rapids:
-        break;
+Grouping grouping_in_cache_of_zen_5(std::size_t columns) {
+    return columns <= 160    ? Grouping::overlapped_eights
+           : columns <= 384  ? Grouping::overlapped_fours
+           : columns <= 640  ? Grouping::overlapped_pairs
+           : columns <= 2048 ? Grouping::overlapped_rows
+                             : Grouping::fours;
+}
+
+// Longer rows gain by turns: so many at a time as it takes to fill the time that the ends of their sums wait, and of
+// long ones as many as stay in L1, two rows of x and one of y, with gamma and beta 20 bytes a column; then four, which
+// come from L2 the second time, but share gamma and beta.
+Grouping grouping_in_cache_of_emerald_rapids(std::size_t columns, bool rows_fill_lines, std::size_t l1d) {
+    return columns <= 192                 ? Grouping::overlapped_eights
+           : columns <= 320               ? (rows_fill_lines ? Grouping::overlapped_fours : Grouping::overlapped_pairs)
+           : columns <= 704               ? Grouping::fours_in_turns
+           : columns <= 960               ? Grouping::pairs_in_turns
+           : columns <= scaled(1600, l1d) ? Grouping::rows_in_turns
+                                          : Grouping::fours_in_turns;
+}
+
+// What lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue behind the
+// streaming stores. Of rows too long for that only one is under way, until four, which share a block of gamma and beta,
+// are better all the same, and these until they are too much for L2.
+Grouping grouping_in_memory_of_zen_4(std::size_t columns, bool rows_fill_lines) {
+    if (rows_fill_lines) {
+        return columns <= 112     ? Grouping::overlapped_eights
+               : columns <= 208   ? Grouping::overlapped_fours
+               : columns <= 288   ? Grouping::overlapped_pairs
+               : columns <= 1024  ? Grouping::overlapped_rows
+               : columns <= 2816  ? Grouping::rows
+               : columns <= 32768 ? Grouping::fours
+                                  : Grouping::rows;
     }
-    GroupingLimits limits = limits_in_cache(rows_fill_lines, machine);
-    limits.fours = 24576;
-    return limits;
+    return columns <= 144     ? Grouping::overlapped_eights
+           : columns <= 704   ? Grouping::overlapped_pairs
+           : columns <= 1024  ? Grouping::overlapped_rows
+           : columns <= 4096  ? Grouping::rows
+           : columns <= 32768 ? Grouping::fours
+                              : Grouping::rows;
+}
+
+Grouping grouping_in_memory_of_zen_5(std::size_t columns, bool rows_fill_lines) {
+    return columns <= 100                              ? Grouping::overlapped_eights
+           : columns <= 192                            ? Grouping::overlapped_fours
+           : columns <= (rows_fill_lines ? 400 : 512)  ? Grouping::overlapped_pairs
+           : columns <= (rows_fill_lines ? 2048 : 960) ? Grouping::overlapped_rows
+                                                       : Grouping::rows;
+}
+
+// One row at a time streams best, but of long ones four share gamma and beta, until they are too much for L2.
+Grouping grouping_in_memory_of_emerald_rapids(std::size_t columns) {
+    return columns <= 128     ? Grouping::overlapped_eights
+           : columns <= 192   ? Grouping::overlapped_fours
+           : columns <= 320   ? Grouping::overlapped_rows
+           : columns <= 3072  ? Grouping::rows_in_turns
+           : columns <= 24576 ? Grouping::fours_in_turns
+                              : Grouping::rows_in_turns;
 }
 
 bool goes_singly(Grouping grouping) {
     return grouping == Grouping::overlapped_rows || grouping == Grouping::rows;
 }
 
-Grouping overlapped_within(const GroupingLimits &limits, std::size_t columns) {
-    return columns <= limits.interleaved_eights  ? Grouping::interleaved_eights
-           : columns <= limits.overlapped_eights ? Grouping::overlapped_eights
-           : columns <= limits.overlapped_fours  ? Grouping::overlapped_fours
-           : columns <= limits.overlapped_pairs  ? Grouping::overlapped_pairs
-                                                 : Grouping::overlapped_rows;
-}
-
-Grouping grouping_within(const GroupingLimits &limits, std::size_t columns) {
-    const std::size_t overlapped = std::max({limits.interleaved_eights, limits.overlapped_eights,
-                                             limits.overlapped_fours, limits.overlapped_pairs, limits.overlapped_rows});
-    if (columns <= std::min(overlapped, statistics_block)) {
-        return overlapped_within(limits, columns);
-    }
-    return columns <= limits.fours && columns > limits.rows ? Grouping::fours : Grouping::rows;
-}
-
 } // namespace
 
 Grouping grouping_in_cache(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
-    return grouping_within(limits_in_cache(rows_fill_lines, machine), columns);
+    switch (machine.core) {
+    case Core::zen_4:
+        return grouping_in_cache_of_zen_4(columns, rows_fill_lines);
+    case Core::zen_5:
+        return grouping_in_cache_of_zen_5(columns);
+    case Core::emerald_rapids:
+        break;
+    }
+    return grouping_in_cache_of_emerald_rapids(columns, rows_fill_lines, machine.l1d);
 }
 
 Grouping grouping_in_memory(std::size_t columns, bool rows_fill_lines, const Machine &machine) {
-    return grouping_within(limits_in_memory(rows_fill_lines, machine), columns);
+    switch (machine.core) {
+    case Core::zen_4:
+        return grouping_in_memory_of_zen_4(columns, rows_fill_lines);
+    case Core::zen_5:
+        return grouping_in_memory_of_zen_5(columns, rows_fill_lines);
+    case Core::emerald_rapids:
+        break;
+    }
+    return grouping_in_memory_of_emerald_rapids(columns);
 }
 
 // Zen 4 has buffers for 24 lines under way to L1, which loads fill and streaming stores wait for; Zen 5 gains by
@@ -271,8 +271,8 @@ std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const 
 
 namespace {
 
-// As GroupingLimits: up to how many columns rows of the backward pass go by eights, fours and pairs, and singly, and
-// then once more by fours. Longer rows go singly.
+// Up to how many columns rows of the backward pass go by eights, fours and pairs, and singly, and then once more by
+// fours. Longer rows go singly.
 struct GradientLimits {
     std::size_t eights;
     std::size_t fours;
@@ -293,7 +293,7 @@ GradientLimits gradient_limits_in_memory(const Machine &machine) {
     case Core::emerald_rapids:
         break;
     }
-    return {.eights = 128, .fours = 192, .pairs = 640, .rows = any_columns, .long_fours = 0};
+    return {.eights = 128, .fours = 192, .pairs = 640, .rows = SIZE_MAX, .long_fours = 0};
 }
 
 } // namespace

@@ -27,6 +27,9 @@ inline std::ostream &operator<<(std::ostream &out, Grouping grouping) {
                                      "overlapped fours",
                                      "overlapped pairs",
                                      "overlapped rows",
+                                     "fours in turns",
+                                     "pairs in turns",
+                                     "rows in turns",
                                      "fours",
                                      "rows"};
     static_assert(std::size(names) == static_cast<std::size_t>(Grouping::rows) + 1);
@@ -50,15 +53,14 @@ constexpr Grouping all_groupings[] = {Grouping::interleaved_eights,
                                       Grouping::overlapped_fours,
                                       Grouping::overlapped_pairs,
                                       Grouping::overlapped_rows,
+                                      Grouping::fours_in_turns,
+                                      Grouping::pairs_in_turns,
+                                      Grouping::rows_in_turns,
                                       Grouping::fours,
                                       Grouping::rows};
 
-bool is_overlapped(Grouping grouping) {
-    return grouping != Grouping::fours && grouping != Grouping::rows;
-}
-
 bool is_possible(Grouping grouping, std::size_t columns) {
-    return !is_overlapped(grouping) || columns <= simdnorm::statistics_block;
+    return !simdnorm::is_overlapped(grouping) || columns <= simdnorm::statistics_block;
 }
 
 std::string describe(const Problem &problem, const ExecutionPlan &plan) {
@@ -306,8 +308,8 @@ TEST(Plan, FetchesRowsOfOverlappingGroupsTwiceOnEmeraldRapids) {
         return plan(shape, 1, SIMDNORM_STORE_AUTO, 0, false, machine).fetches_twice;
     };
     EXPECT_TRUE(fetches_twice(in_memory(64), emerald_rapids));
-    EXPECT_TRUE(fetches_twice(in_memory(1920), emerald_rapids));
-    EXPECT_FALSE(fetches_twice(in_memory(1936), emerald_rapids));
+    EXPECT_TRUE(fetches_twice(in_memory(320), emerald_rapids));
+    EXPECT_FALSE(fetches_twice(in_memory(336), emerald_rapids));
     EXPECT_FALSE(fetches_twice({8, 1024}, emerald_rapids));
     EXPECT_FALSE(fetches_twice(in_memory(1024), zen_4));
     EXPECT_FALSE(fetches_twice(in_memory(1024), zen_5));
@@ -325,36 +327,50 @@ TEST(Plan, SumsSingleRowsInMemoryInLoopsOnZen4Alone) {
 }
 
 TEST(Plan, GroupsRowsOnEmeraldRapids) {
-    const auto grouping = [](std::size_t columns, bool rows_fill_lines) {
+    const auto in_cache = [](std::size_t columns, bool rows_fill_lines) {
         return simdnorm::grouping_in_cache(columns, rows_fill_lines, emerald_rapids);
     };
-    EXPECT_EQ(grouping(1, true), Grouping::overlapped_eights);
-    EXPECT_EQ(grouping(129, false), Grouping::overlapped_eights);
-    EXPECT_EQ(grouping(192, true), Grouping::overlapped_eights);
-    EXPECT_EQ(grouping(208, true), Grouping::overlapped_fours);
-    EXPECT_EQ(grouping(384, true), Grouping::overlapped_fours);
-    EXPECT_EQ(grouping(400, true), Grouping::overlapped_pairs);
-    EXPECT_EQ(grouping(768, true), Grouping::overlapped_pairs);
-    EXPECT_EQ(grouping(784, true), Grouping::overlapped_rows);
-    EXPECT_EQ(grouping(1920, true), Grouping::overlapped_rows);
-    EXPECT_EQ(grouping(1936, true), Grouping::fours);
-    EXPECT_EQ(grouping(192, false), Grouping::overlapped_eights);
-    EXPECT_EQ(grouping(193, false), Grouping::overlapped_pairs);
-    EXPECT_EQ(grouping(600, false), Grouping::overlapped_pairs);
-    EXPECT_EQ(grouping(601, false), Grouping::overlapped_rows);
-    EXPECT_EQ(grouping(1920, false), Grouping::overlapped_rows);
-    EXPECT_EQ(grouping(1921, false), Grouping::fours);
+    EXPECT_EQ(in_cache(1, true), Grouping::overlapped_eights);
+    EXPECT_EQ(in_cache(192, true), Grouping::overlapped_eights);
+    EXPECT_EQ(in_cache(208, true), Grouping::overlapped_fours);
+    EXPECT_EQ(in_cache(320, true), Grouping::overlapped_fours);
+    EXPECT_EQ(in_cache(192, false), Grouping::overlapped_eights);
+    EXPECT_EQ(in_cache(193, false), Grouping::overlapped_pairs);
+    EXPECT_EQ(in_cache(320, false), Grouping::overlapped_pairs);
+    for (const bool rows_fill_lines : {false, true}) {
+        EXPECT_EQ(in_cache(321, rows_fill_lines), Grouping::fours_in_turns);
+        EXPECT_EQ(in_cache(704, rows_fill_lines), Grouping::fours_in_turns);
+        EXPECT_EQ(in_cache(705, rows_fill_lines), Grouping::pairs_in_turns);
+        EXPECT_EQ(in_cache(960, rows_fill_lines), Grouping::pairs_in_turns);
+        EXPECT_EQ(in_cache(961, rows_fill_lines), Grouping::rows_in_turns);
+        EXPECT_EQ(in_cache(2400, rows_fill_lines), Grouping::rows_in_turns);
+        EXPECT_EQ(in_cache(2401, rows_fill_lines), Grouping::fours_in_turns);
+        EXPECT_EQ(in_cache(1000000, rows_fill_lines), Grouping::fours_in_turns);
+    }
     const auto planned = [](std::size_t offset_of_y) {
-        return plan({8, 320}, 1, SIMDNORM_STORE_AUTO, offset_of_y, false, emerald_rapids).grouping;
+        return plan({8, 304}, 1, SIMDNORM_STORE_AUTO, offset_of_y, false, emerald_rapids).grouping;
     };
     EXPECT_EQ(planned(0), Grouping::overlapped_fours);
     EXPECT_EQ(planned(1), Grouping::overlapped_pairs);
     const auto on_half_of_that_l1 = [](std::size_t columns) {
         return simdnorm::grouping_in_cache(columns, true, with_l1(emerald_rapids, 24U << 10));
     };
-    EXPECT_EQ(on_half_of_that_l1(768), Grouping::overlapped_pairs);
-    EXPECT_EQ(on_half_of_that_l1(960), Grouping::overlapped_rows);
-    EXPECT_EQ(on_half_of_that_l1(976), Grouping::fours);
+    EXPECT_EQ(on_half_of_that_l1(960), Grouping::pairs_in_turns);
+    EXPECT_EQ(on_half_of_that_l1(1200), Grouping::rows_in_turns);
+    EXPECT_EQ(on_half_of_that_l1(1216), Grouping::fours_in_turns);
+    const auto in_memory = [](std::size_t columns) {
+        return simdnorm::grouping_in_memory(columns, true, emerald_rapids);
+    };
+    EXPECT_EQ(in_memory(128), Grouping::overlapped_eights);
+    EXPECT_EQ(in_memory(129), Grouping::overlapped_fours);
+    EXPECT_EQ(in_memory(192), Grouping::overlapped_fours);
+    EXPECT_EQ(in_memory(193), Grouping::overlapped_rows);
+    EXPECT_EQ(in_memory(320), Grouping::overlapped_rows);
+    EXPECT_EQ(in_memory(321), Grouping::rows_in_turns);
+    EXPECT_EQ(in_memory(3072), Grouping::rows_in_turns);
+    EXPECT_EQ(in_memory(3073), Grouping::fours_in_turns);
+    EXPECT_EQ(in_memory(24576), Grouping::fours_in_turns);
+    EXPECT_EQ(in_memory(24577), Grouping::rows_in_turns);
 }
 
 TEST(Plan, GroupsRowsOnZen5) {
@@ -438,27 +454,15 @@ TEST(Plan, LimitsLinesAtOnceOnZen4) {
               any_number_of_lines);
 }
 
-TEST(Plan, GroupsRowsInMemoryAsInCacheOnEmeraldRapidsUntilFourAreTooLong) {
-    const auto grouping = [](std::size_t columns) {
-        return plan(in_memory(columns), 1, SIMDNORM_STORE_STREAMING, 0, false, emerald_rapids).grouping;
-    };
-    EXPECT_EQ(grouping(1), Grouping::overlapped_eights);
-    for (const std::size_t columns : Sizes{64, 112, 192, 193, 208, 256, 257, 601, 784, 1024, 24576}) {
-        const bool fills_lines = columns % simdnorm::cache_line_floats == 0;
-        EXPECT_EQ(grouping(columns), simdnorm::grouping_in_cache(columns, fills_lines, emerald_rapids));
-    }
-    EXPECT_EQ(grouping(24577), Grouping::rows);
-}
-
 TEST(Plan, OverlapsOnlyRowsOfOneBlockHoweverLargeL1Is) {
     for (std::size_t columns = simdnorm::statistics_block + 1; columns != 0; columns *= 2) {
         for (const std::size_t l1d : Sizes{1, 32U << 10, 192U << 10, 1U << 30}) {
             for (const simdnorm::Machine &machine :
                  {with_l1(zen_4, l1d), with_l1(zen_5, l1d), with_l1(emerald_rapids, l1d)}) {
                 for (const bool fills_lines : {false, true}) {
-                    EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_cache(columns, fills_lines, machine)))
+                    EXPECT_FALSE(simdnorm::is_overlapped(simdnorm::grouping_in_cache(columns, fills_lines, machine)))
                         << columns << ", " << l1d;
-                    EXPECT_FALSE(is_overlapped(simdnorm::grouping_in_memory(columns, fills_lines, machine)))
+                    EXPECT_FALSE(simdnorm::is_overlapped(simdnorm::grouping_in_memory(columns, fills_lines, machine)))
                         << columns << ", " << l1d;
                 }
             }

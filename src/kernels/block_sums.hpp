@@ -345,6 +345,37 @@ class ShortBlock {
     LastVectors<V, vectors> last_;
 };
 
+// Both sums of a block of more than a quad, whose lanes stay in double precision until all of it is added.
+template <class V>
+class LongSums {
+  public:
+    // So many columns more, whole chunks but for the last ones; all there are if it is one chunk at most. Calls
+    // meanwhile() in turns, as add_chunks does.
+    template <Walk walk, bool one_chunk, class Meanwhile>
+    [[gnu::always_inline]] void add(const float *x, std::size_t columns, float pivot, const Meanwhile &meanwhile) {
+        add_chunks<V, walk>(
+            CentredRow<V>{x, V::broadcast(pivot)}, columns,
+            [&](auto g, const Sums<V> &sums) __attribute__((always_inline)) {
+                if constexpr (one_chunk) {
+                    differences_.put(g, sums.differences);
+                    squares_.put(g, sums.squares);
+                } else {
+                    differences_.add(g, sums.differences);
+                    squares_.add(g, sums.squares);
+                }
+            },
+            meanwhile);
+    }
+
+    [[gnu::always_inline]] BlockSums<typename V::Double> fold() const {
+        return {simdnorm::fold(differences_), simdnorm::fold(squares_)};
+    }
+
+  private:
+    DoubleLanes<V> differences_;
+    DoubleLanes<V> squares_;
+};
+
 template <class V, Walk walk>
 struct LongBlock {
     // The sum of the elements that the pivot is the mean of: four vectors spread over the block.
@@ -360,20 +391,9 @@ struct LongBlock {
     // One chunk, that is up to chunk_columns, has nothing to be added to: each group of lanes is put once.
     template <bool one_chunk>
     [[gnu::always_inline]] static BlockSums<typename V::Double> sum(const float *x, std::size_t columns, float pivot) {
-        DoubleLanes<V> differences;
-        DoubleLanes<V> squares;
-        add_chunks<V, walk>(
-            CentredRow<V>{x, V::broadcast(pivot)},
-            columns, [&](auto g, const Sums<V> &sums) __attribute__((always_inline)) {
-                if constexpr (one_chunk) {
-                    differences.put(g, sums.differences);
-                    squares.put(g, sums.squares);
-                } else {
-                    differences.add(g, sums.differences);
-                    squares.add(g, sums.squares);
-                }
-            });
-        return {fold(differences), fold(squares)};
+        LongSums<V> sums;
+        sums.template add<walk, one_chunk>(x, columns, pivot, nothing_meanwhile);
+        return sums.fold();
     }
 };
 

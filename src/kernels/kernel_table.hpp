@@ -9,15 +9,19 @@ namespace simdnorm {
 constexpr std::size_t cache_line_floats = 64 / sizeof(float);
 
 // Which rows are under way at the same time: several share gamma and beta, and fill the time that the steps of one wait
-// for each other. Overlapped: the statistics of the groups after it are taken while a group is normalised; for
-// rows of one block alone. Interleaved: that in turns of a few rows, where the CPU gains by it. The bits do not depend
-// on it.
+// for each other. Overlapped: a step of one group, then one of another, three or four of them under way; for rows of
+// one block alone. Interleaved: that in turns of a few rows, where the CPU gains by it. In turns: a few vectors of a
+// group are normalised, then a few of the next one are summed. The others go one group after the other. The bits do not
+// depend on it.
 enum class Grouping {
     interleaved_eights,
     overlapped_eights,
     overlapped_fours,
     overlapped_pairs,
     overlapped_rows,
+    fours_in_turns,
+    pairs_in_turns,
+    rows_in_turns,
     fours,
     rows
 };
@@ -75,6 +79,19 @@ namespace {
 // In a row. Unnamed, as all functions that kernel files see are.
 [[maybe_unused]] constexpr std::size_t blocks_of(std::size_t columns) {
     return (columns + statistics_block - 1) / statistics_block;
+}
+
+[[maybe_unused]] constexpr bool is_overlapped(Grouping grouping) {
+    switch (grouping) {
+    case Grouping::interleaved_eights:
+    case Grouping::overlapped_eights:
+    case Grouping::overlapped_fours:
+    case Grouping::overlapped_pairs:
+    case Grouping::overlapped_rows:
+        return true;
+    default:
+        return false;
+    }
 }
 
 // Whether y, or dx, goes past the caches.

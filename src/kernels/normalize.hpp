@@ -20,7 +20,7 @@ constexpr std::size_t normalize_block = 1024;
 // What stands for a gamma or beta left out: the same arithmetic as with arrays, hence the same bits.
 template <int value>
 struct Constants {
-    float of_columns[normalize_block] = {};
+    float of_columns[statistics_block] = {};
     constexpr Constants() {
         for (float &element : of_columns) {
             element = value;
@@ -120,108 +120,6 @@ template <class V, Traffic traffic, std::size_t lines_of_turn, class Prefetch, c
             }
         });
 }
-
-// Where x lies in memory, it is asked for so many elements beyond what is normalised: what is fetched from there now,
-// and what is summed next, into L1; or 0: that is not asked for once more.
-struct Lookahead {
-    std::size_t to_fetched = 0;
-    std::size_t to_summed = 0;
-};
-
-// A block of columns of `rows` rows.
-template <std::size_t rows>
-struct Segment {
-    const float *x[rows];
-    float *y[rows];
-    const float *gamma;
-    const float *beta;
-    Lookahead ahead;
-    std::size_t lines_at_once;
-    FetchInto fetch_into;
-    bool asks_for_y;
-};
-
-template <class V, std::size_t rows>
-struct Normalizer {
-    typename V::Floats mean[rows];
-    typename V::Floats rstd[rows];
-    typename V::Floats shift[rows];
-
-    // Of the statistics, those from row `first` on.
-    template <std::size_t group>
-    [[gnu::always_inline]] Normalizer(const RowStatistics<group> &statistics, std::size_t first) {
-        for (std::size_t r = 0; r < rows; ++r) {
-            mean[r] = V::broadcast(statistics.mean[first + r]);
-            rstd[r] = V::broadcast(statistics.rstd[first + r]);
-            shift[r] = V::broadcast(statistics.shift[first + r]);
-        }
-    }
-
-    [[gnu::always_inline]] typename V::Floats apply(std::size_t r, typename V::Floats x, typename V::Floats gamma,
-                                                    typename V::Floats beta) const {
-        const typename V::Floats v = V::multiply_add(x - mean[r], rstd[r], shift[r]);
-        return V::multiply_add(v, gamma, beta);
-    }
-
-    // The columns that the mask names, from column j on.
-    [[gnu::always_inline]] void part(const Segment<rows> &s, std::size_t j, typename V::Mask mask) const {
-        const typename V::Floats zero = V::broadcast(0.0F);
-        const typename V::Floats gamma = V::load_first(s.gamma + j, mask, zero);
-        const typename V::Floats beta = V::load_first(s.beta + j, mask, zero);
-        for (std::size_t r = 0; r < rows; ++r) {
-            V::store_first(s.y[r] + j, mask, apply(r, V::load_first(s.x[r] + j, mask, mean[r]), gamma, beta));
-        }
-    }
-
-    template <bool streams>
-    [[gnu::always_inline]] void whole(const Segment<rows> &s, std::size_t j) const {
-        const typename V::Floats gamma = V::load(s.gamma + j);
-        const typename V::Floats beta = V::load(s.beta + j);
-        // All loads before all stores: a store to one row's y could look like one to another row's x, 4 KiB on.
-        typename V::Floats y[rows];
-        for (std::size_t r = 0; r < rows; ++r) {
-            y[r] = apply(r, V::load(s.x[r] + j), gamma, beta);
-        }
-        for (std::size_t r = 0; r < rows; ++r) {
-            if constexpr (streams) {
-                V::stream(s.y[r] + j, y[r]);
-            } else {
-                V::store(s.y[r] + j, y[r]);
-            }
-        }
-    }
-
-    // The first `columns` of a segment, in order.
-    template <Traffic traffic>
-    [[gnu::always_inline]] void columns(const Segment<rows> &s, std::size_t columns) const {
-        for (std::size_t r = 0; r < rows; ++r) {
-            ask_for_page<V, traffic>(s.y[r], columns);
-        }
-        constexpr std::size_t lines_of_turn = traffic == Traffic::cached && rows < 4 ? 8 / rows : 1;
-        for_each_vector<V, traffic, lines_of_turn>(
-            columns, s.lines_at_once, [&](std::size_t j) __attribute__((always_inline)) { prefetch<traffic>(s, j); },
-            [&](std::size_t j) __attribute__((always_inline)) { whole<traffic == Traffic::streamed>(s, j); },
-            [&](std::size_t j, typename V::Mask mask) __attribute__((always_inline)) { part(s, j, mask); });
-    }
-
-    // Asks for what will be wanted next of x, where it lies in memory, and of the lines of y, if so planned.
-    template <Traffic traffic>
-    [[gnu::always_inline]] void prefetch(const Segment<rows> &s, std::size_t j) const {
-        for (std::size_t r = 0; r < rows; ++r) {
-            if constexpr (traffic != Traffic::cached) {
-                V::prefetch(s.x[r] + j + s.ahead.to_fetched, s.fetch_into);
-                if (s.ahead.to_summed != 0) {
-                    V::prefetch(s.x[r] + j + s.ahead.to_summed, FetchInto::l1);
-                }
-            }
-            if constexpr (!passes_caches(traffic)) {
-                if (s.asks_for_y) {
-                    V::prefetch_output(s.y[r] + j + output_lead);
-                }
-            }
-        }
-    }
-};
 
 // Elements that follow each other in memory, be they of one row or of several, written past the caches in whole
 // vectors: what does not fill one is held back. A line of the caches that is written in parts costs more than ordinary
@@ -333,6 +231,115 @@ struct VectorOutput<V, Traffic::packed> {
     Packer<V> packer;
 };
 
+// Where x lies in memory, it is asked for so many elements beyond what is normalised: what is fetched from there now,
+// and what is summed next, into L1; or 0: that is not asked for once more.
+struct Lookahead {
+    std::size_t to_fetched = 0;
+    std::size_t to_summed = 0;
+};
+
+// A block of columns of `rows` rows.
+template <std::size_t rows>
+struct Segment {
+    const float *x[rows];
+    float *y[rows];
+    const float *gamma;
+    const float *beta;
+    Lookahead ahead;
+    std::size_t lines_at_once;
+    FetchInto fetch_into;
+    bool asks_for_y;
+};
+
+template <class V, std::size_t rows>
+struct Normalizer {
+    typename V::Floats mean[rows];
+    typename V::Floats rstd[rows];
+    typename V::Floats shift[rows];
+
+    // Of the statistics, those from row `first` on.
+    template <std::size_t group>
+    [[gnu::always_inline]] Normalizer(const RowStatistics<group> &statistics, std::size_t first) {
+        for (std::size_t r = 0; r < rows; ++r) {
+            mean[r] = V::broadcast(statistics.mean[first + r]);
+            rstd[r] = V::broadcast(statistics.rstd[first + r]);
+            shift[r] = V::broadcast(statistics.shift[first + r]);
+        }
+    }
+
+    [[gnu::always_inline]] typename V::Floats apply(std::size_t r, typename V::Floats x, typename V::Floats gamma,
+                                                    typename V::Floats beta) const {
+        const typename V::Floats v = V::multiply_add(x - mean[r], rstd[r], shift[r]);
+        return V::multiply_add(v, gamma, beta);
+    }
+
+    // `count` columns, fewer than a vector has, from column j on.
+    template <Traffic traffic>
+    [[gnu::always_inline]] void part(const Segment<rows> &s, std::size_t j, std::size_t count,
+                                     VectorOutput<V, traffic> &output) const {
+        const typename V::Mask mask = V::first(count);
+        const typename V::Floats zero = V::broadcast(0.0F);
+        const typename V::Floats gamma = V::load_first(s.gamma + j, mask, zero);
+        const typename V::Floats beta = V::load_first(s.beta + j, mask, zero);
+        for (std::size_t r = 0; r < rows; ++r) {
+            output.part(s.y[r] + j, count, apply(r, V::load_first(s.x[r] + j, mask, mean[r]), gamma, beta));
+        }
+    }
+
+    template <Traffic traffic>
+    [[gnu::always_inline]] void whole(const Segment<rows> &s, std::size_t j, VectorOutput<V, traffic> &output) const {
+        const typename V::Floats gamma = V::load(s.gamma + j);
+        const typename V::Floats beta = V::load(s.beta + j);
+        // All loads before all stores: a store to one row's y could look like one to another row's x, 4 KiB on.
+        typename V::Floats y[rows];
+        for (std::size_t r = 0; r < rows; ++r) {
+            y[r] = apply(r, V::load(s.x[r] + j), gamma, beta);
+        }
+        for (std::size_t r = 0; r < rows; ++r) {
+            output.whole(s.y[r] + j, y[r]);
+        }
+    }
+
+    // The first `columns` of a segment, in order.
+    template <Traffic traffic>
+    [[gnu::always_inline]] void columns(const Segment<rows> &s, std::size_t columns,
+                                        VectorOutput<V, traffic> &to) const {
+        VectorOutput<V, traffic> output = to; // a copy that stores to y cannot seem to change
+        ask_for_pages<traffic>(s, columns);
+        constexpr std::size_t lines_of_turn = traffic == Traffic::cached && rows < 4 ? 8 / rows : 1;
+        for_each_vector<V, traffic, lines_of_turn>(
+            columns, s.lines_at_once, [&](std::size_t j) __attribute__((always_inline)) { prefetch<traffic>(s, j); },
+            [&](std::size_t j) __attribute__((always_inline)) { whole(s, j, output); },
+            [&](std::size_t j, typename V::Mask) __attribute__((always_inline)) { part(s, j, columns - j, output); });
+        to = output;
+    }
+
+    template <Traffic traffic>
+    [[gnu::always_inline]] void ask_for_pages(const Segment<rows> &s, std::size_t columns) const {
+        for (std::size_t r = 0; r < rows; ++r) {
+            ask_for_page<V, traffic>(s.y[r], columns);
+        }
+    }
+
+    // Asks for what will be wanted next of x, where it lies in memory, and of the lines of y, if so planned.
+    template <Traffic traffic>
+    [[gnu::always_inline]] void prefetch(const Segment<rows> &s, std::size_t j) const {
+        for (std::size_t r = 0; r < rows; ++r) {
+            if constexpr (traffic != Traffic::cached) {
+                V::prefetch(s.x[r] + j + s.ahead.to_fetched, s.fetch_into);
+                if (s.ahead.to_summed != 0) {
+                    V::prefetch(s.x[r] + j + s.ahead.to_summed, FetchInto::l1);
+                }
+            }
+            if constexpr (!passes_caches(traffic)) {
+                if (s.asks_for_y) {
+                    V::prefetch_output(s.y[r] + j + output_lead);
+                }
+            }
+        }
+    }
+};
+
 // Rows of so many columns may have what belongs to these in registers, while the rows of a group go by one after the
 // other. They are too few for waits between lines (lines_at_once).
 template <class V>
@@ -399,33 +406,6 @@ template <class V, Traffic traffic, class Use>
                 use(HeldColumns<V, whole, true>(columns));
             }
         });
-}
-
-// The first `columns` of one row's segment, to a packer.
-template <class V>
-[[gnu::always_inline]] inline void pack(const Normalizer<V, 1> &normalizer, const Segment<1> &s, std::size_t columns,
-                                        Packer<V> &to) {
-    Packer<V> packer = to; // a copy that stores to y cannot seem to change
-    ask_for_page<V, Traffic::packed>(s.y[0], columns);
-    for_lines_at_once<V, Traffic::packed>(
-        columns, s.lines_at_once, [&](std::size_t j, std::size_t end) __attribute__((always_inline)) {
-            for (; end - j >= V::width; j += V::width) {
-                if (j % cache_line_floats == 0) {
-                    normalizer.template prefetch<Traffic::packed>(s, j);
-                }
-                packer.put(normalizer.apply(0, V::load(s.x[0] + j), V::load(s.gamma + j), V::load(s.beta + j)));
-            }
-            if (j < end) {
-                normalizer.template prefetch<Traffic::packed>(s, j);
-                const typename V::Mask mask = V::first(end - j);
-                const typename V::Floats zero = V::broadcast(0.0F);
-                packer.put_first(normalizer.apply(0, V::load_first(s.x[0] + j, mask, zero),
-                                                  V::load_first(s.gamma + j, mask, zero),
-                                                  V::load_first(s.beta + j, mask, zero)),
-                                 end - j);
-            }
-        });
-    to = packer;
 }
 
 } // namespace
