@@ -175,12 +175,12 @@ Grouping grouping_in_cache_of_zen_5(std::size_t columns) {
 // long ones as many as stay in L1, two rows of x and one of y, with gamma and beta 20 bytes a column; then four, which
 // come from L2 the second time, but share gamma and beta.
 Grouping grouping_in_cache_of_emerald_rapids(std::size_t columns, bool rows_fill_lines, std::size_t l1d) {
-    return columns <= 192                 ? Grouping::overlapped_eights
-           : columns <= 320               ? (rows_fill_lines ? Grouping::overlapped_fours : Grouping::overlapped_pairs)
-           : columns <= 704               ? Grouping::fours_in_turns
-           : columns <= 960               ? Grouping::pairs_in_turns
-           : columns <= scaled(1600, l1d) ? Grouping::rows_in_turns
-                                          : Grouping::fours_in_turns;
+    return columns <= 192   ? Grouping::overlapped_eights
+           : columns <= 320 ? (rows_fill_lines ? Grouping::overlapped_fours : Grouping::overlapped_pairs)
+           : columns <= 704 ? Grouping::fours_in_turns
+           : columns <= (rows_fill_lines ? 1152 : 960) ? Grouping::pairs_in_turns
+           : columns <= scaled(1600, l1d)              ? Grouping::rows_in_turns
+                                                       : Grouping::fours_in_turns;
 }
 
 // What lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue behind the

@@ -342,11 +342,13 @@ TEST(Plan, GroupsRowsOnEmeraldRapids) {
         EXPECT_EQ(in_cache(704, rows_fill_lines), Grouping::fours_in_turns);
         EXPECT_EQ(in_cache(705, rows_fill_lines), Grouping::pairs_in_turns);
         EXPECT_EQ(in_cache(960, rows_fill_lines), Grouping::pairs_in_turns);
-        EXPECT_EQ(in_cache(961, rows_fill_lines), Grouping::rows_in_turns);
         EXPECT_EQ(in_cache(2400, rows_fill_lines), Grouping::rows_in_turns);
         EXPECT_EQ(in_cache(2401, rows_fill_lines), Grouping::fours_in_turns);
         EXPECT_EQ(in_cache(1000000, rows_fill_lines), Grouping::fours_in_turns);
     }
+    EXPECT_EQ(in_cache(961, false), Grouping::rows_in_turns);
+    EXPECT_EQ(in_cache(1152, true), Grouping::pairs_in_turns);
+    EXPECT_EQ(in_cache(1168, true), Grouping::rows_in_turns);
     const auto planned = [](std::size_t offset_of_y) {
         return plan({8, 304}, 1, SIMDNORM_STORE_AUTO, offset_of_y, false, emerald_rapids).grouping;
     };
@@ -355,7 +357,7 @@ TEST(Plan, GroupsRowsOnEmeraldRapids) {
     const auto on_half_of_that_l1 = [](std::size_t columns) {
         return simdnorm::grouping_in_cache(columns, true, with_l1(emerald_rapids, 24U << 10));
     };
-    EXPECT_EQ(on_half_of_that_l1(960), Grouping::pairs_in_turns);
+    EXPECT_EQ(on_half_of_that_l1(1152), Grouping::pairs_in_turns);
     EXPECT_EQ(on_half_of_that_l1(1200), Grouping::rows_in_turns);
     EXPECT_EQ(on_half_of_that_l1(1216), Grouping::fours_in_turns);
     const auto in_memory = [](std::size_t columns) {
