@@ -271,14 +271,18 @@ std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const 
 
 namespace {
 
+// Emerald Rapids gains from there on, on average over sizes. Not measured on AMD's CPUs.
+constexpr std::size_t least_columns_in_turns = 2560;
+
 // Up to how many columns rows of the backward pass go by eights, fours and pairs, and singly, and then once more by
-// fours. Longer rows go singly.
+// some. Longer rows go singly.
 struct GradientLimits {
     std::size_t eights;
     std::size_t fours;
     std::size_t pairs;
     std::size_t rows;
-    std::size_t long_fours;
+    std::size_t long_groups;
+    std::size_t rows_of_long_group;
 };
 
 // So few that x and dy of those under way stay in L1, and fewer still on Zen 4. Eight of the shortest have one tree for
@@ -287,29 +291,34 @@ struct GradientLimits {
 GradientLimits gradient_limits_in_memory(const Machine &machine) {
     switch (machine.core) {
     case Core::zen_4:
-        return {.eights = 112, .fours = 192, .pairs = 480, .rows = 2047, .long_fours = 8192};
+        return {.eights = 112, .fours = 192, .pairs = 480, .rows = 2047, .long_groups = 8192, .rows_of_long_group = 4};
     case Core::zen_5:
-        return {.eights = 96, .fours = 160, .pairs = 640, .rows = 2047, .long_fours = 4096};
+        return {.eights = 96, .fours = 160, .pairs = 640, .rows = 2047, .long_groups = 4096, .rows_of_long_group = 4};
     case Core::emerald_rapids:
         break;
     }
-    return {.eights = 128, .fours = 192, .pairs = 640, .rows = SIZE_MAX, .long_fours = 0};
+    return {.eights = 128,
+            .fours = 192,
+            .pairs = 640,
+            .rows = least_columns_in_turns - 1,
+            .long_groups = SIZE_MAX,
+            .rows_of_long_group = 2};
 }
 
 } // namespace
 
 bool can_take_turns(std::size_t columns, std::size_t rows_of_group, Traffic traffic) {
-    return rows_of_group == 1 && traffic != Traffic::cached && columns > longest_short_row;
+    return rows_of_group <= 2 && traffic != Traffic::cached && columns > longest_short_row;
 }
 
 std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine) {
     const GradientLimits limits = gradient_limits_in_memory(machine);
-    return columns <= limits.eights       ? 8
-           : columns <= limits.fours      ? 4
-           : columns <= limits.pairs      ? 2
-           : columns <= limits.rows       ? 1
-           : columns <= limits.long_fours ? 4
-                                          : 1;
+    return columns <= limits.eights        ? 8
+           : columns <= limits.fours       ? 4
+           : columns <= limits.pairs       ? 2
+           : columns <= limits.rows        ? 1
+           : columns <= limits.long_groups ? limits.rows_of_long_group
+                                           : 1;
 }
 
 namespace {
@@ -424,9 +433,6 @@ std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
 // Sums over fewer columns are merged by one thread in less time than threads take to meet, some microsecond. Measured
 // on Emerald Rapids, with two threads.
 constexpr std::size_t least_columns_to_merge_together = 1536;
-
-// Emerald Rapids gains from there on, on average over sizes. Not measured on AMD's CPUs.
-constexpr std::size_t least_columns_in_turns = 2560;
 
 bool takes_turns(const simdnorm_layer_norm_backward_args &args, std::size_t rows_of_group, Traffic traffic,
                  const Machine &machine) {

@@ -76,7 +76,7 @@ std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine)
 // And how many lines of dx are written past the caches before the loads for them are waited for.
 std::size_t gradient_lines_at_once_in_memory(std::size_t columns, Traffic traffic, const Machine &machine);
 
-// Whether dx of such a row may be written in turns with the sums of the next one.
+// Whether dx of such rows may be written in turns with the sums of the next ones.
 bool can_take_turns(std::size_t columns, std::size_t rows_of_group, Traffic traffic);
 
 // Of a matrix of that shape, dealt out in pieces of so many rows; threads that share rows meet once for

@@ -34,15 +34,17 @@ struct Path {
     bool in_turns = false;
 };
 
-// Of rows that a thread has to itself: every size of group, and one row in turns with the next.
+// Of rows that a thread has to itself: every size of group, and one or two in turns with the next.
 std::vector<Path> paths_of_own_rows(std::size_t columns) {
     std::vector<Path> paths;
     for (const Traffic traffic : all_traffics) {
         for (const std::size_t rows_of_group : Sizes{1, 2, 4, 8}) {
             paths.push_back({.rows_of_group = rows_of_group, .traffic = traffic});
         }
-        if (simdnorm::can_take_turns(columns, 1, traffic)) {
-            paths.push_back({.rows_of_group = 1, .traffic = traffic, .in_turns = true});
+        for (const std::size_t rows_of_group : Sizes{1, 2}) {
+            if (simdnorm::can_take_turns(columns, rows_of_group, traffic)) {
+                paths.push_back({.rows_of_group = rows_of_group, .traffic = traffic, .in_turns = true});
+            }
         }
     }
     return paths;
@@ -277,8 +279,9 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     EXPECT_EQ(on_emerald_rapids(193), 2U);
     EXPECT_EQ(on_emerald_rapids(640), 2U);
     EXPECT_EQ(on_emerald_rapids(641), 1U);
-    for (const std::size_t columns : Sizes{2048, 8192, 8193, 3000000}) {
-        EXPECT_EQ(on_emerald_rapids(columns), 1U) << columns;
+    EXPECT_EQ(on_emerald_rapids(2559), 1U);
+    for (const std::size_t columns : Sizes{2560, 8192, 8193, 3000000}) { // in turns
+        EXPECT_EQ(on_emerald_rapids(columns), 2U) << columns;
     }
     EXPECT_EQ(plan(in_memory(64)).prefetch_lead, 2048U);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).prefetch_lead, 256U);
@@ -302,7 +305,8 @@ TEST(BackwardPlanning, TakesTurnsWithLongRowsInMemoryOnEmeraldRapids) {
     EXPECT_FALSE(simdnorm::plan_layer_norm_backward(without_dx, emerald_rapids).in_turns);
     EXPECT_FALSE(simdnorm::can_take_turns(128, 1, Traffic::streamed));
     EXPECT_TRUE(simdnorm::can_take_turns(129, 1, Traffic::fetched));
-    EXPECT_FALSE(simdnorm::can_take_turns(129, 2, Traffic::streamed));
+    EXPECT_TRUE(simdnorm::can_take_turns(129, 2, Traffic::streamed));
+    EXPECT_FALSE(simdnorm::can_take_turns(129, 4, Traffic::streamed));
     EXPECT_FALSE(simdnorm::can_take_turns(129, 1, Traffic::cached));
 }
 

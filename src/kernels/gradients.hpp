@@ -806,35 +806,40 @@ template <class V, class Writer>
     }
 }
 
-// Columns [begin, end) of a row, and in turns with that the sums of the same columns of the row after it, no more than
-// a block: so streaming stores and loads from memory are under way together. What a batch ends with is added to its
-// leaf in turns as well. Sums go in loops: unrolled they are no faster beside memory, and several times the code.
-template <class V, Traffic traffic>
-[[gnu::noinline]] GradientSums write_and_sum_block(const GradientRows &rows, const GradientGroup &group,
-                                                   const GradientGroup &next, std::size_t begin, std::size_t end,
-                                                   const ColumnSums &leaf, VectorOutput<V, traffic> &output) {
-    const GradientRows range = rows; // copies that stores cannot seem to change
+// Columns [begin, end) of a group of rows, and in turns with that the sums of the same columns of the group after it,
+// no more than a block: so streaming stores and loads from memory are under way together. What a batch ends with is
+// added to its leaf in turns as well. Sums go in loops: unrolled they are no faster beside memory, and several times
+// the code.
+template <class V, Traffic traffic, std::size_t rows>
+[[gnu::noinline]] void write_and_sum_block(const GradientRows &all, const GradientGroup &group,
+                                           const GradientGroup &next, std::size_t begin, std::size_t end,
+                                           const ColumnSums &leaf, VectorOutput<V, traffic> &output,
+                                           GroupSums &sums_of_next) {
+    const GradientRows range = all; // copies that stores cannot seem to change
     const ColumnSums sums = leaf;
     const bool adds_batch = ends_batch(group, sums);
-    const std::size_t lead = next.first + 1 < range.rows ? range.prefetch_lead : 0;
-    GradientEights<V> sums_of_next;
+    const std::size_t lead = next.first + 2 * rows <= range.rows ? range.prefetch_lead : 0;
+    const bool first = begin == 0;
+    GradientEights<V> eights[rows];
     for (; begin < end; begin += normalize_block) {
         const std::size_t columns = smaller(end - begin, normalize_block);
-        ColumnWriter<V, Difference<V>, true, traffic, 1> writer(range, group, 0, begin, 1, sums, output);
+        ColumnWriter<V, Difference<V>, true, traffic, rows> writer(range, group, 0, begin, rows, sums, output);
         writer.ask_for_pages(columns);
         std::size_t written = 0;
         const auto write = [&](std::size_t vectors) __attribute__((always_inline)) {
-            const std::size_t first = written;
+            const std::size_t from = written;
             write_vectors<V>(writer, written, vectors, lead);
             if (adds_batch) {
-                add_batch<V>(group, begin + first, begin + written, sums);
+                add_batch<V>(group, begin + from, begin + written, sums);
             }
         };
-        std::size_t turn = quad_vectors; // as if it were not known: unrolled, GCC 16 loses 3 to 7%
+        std::size_t turn = quad_vectors / rows; // as if it were not known: unrolled, GCC 16 loses 3 to 7%
         asm("" : "+r"(turn));
-        add_row<V, Walk::in_loops>(
-            sums_of_next, GradientRow<V, Difference<V>>(range, next, 0, begin),
-            columns, [&]() __attribute__((always_inline)) { write(turn); });
+        for (std::size_t r = 0; r < rows; ++r) {
+            add_row<V, Walk::in_loops>(
+                eights[r], GradientRow<V, Difference<V>>(range, next, r, begin),
+                columns, [&]() __attribute__((always_inline)) { write(turn); });
+        }
         write((columns - written) / V::width);
         if (written < columns) {
             writer.prefetch(written, lead);
@@ -845,46 +850,60 @@ template <class V, Traffic traffic>
         }
         output = writer.output();
     }
-    return add_up(sums_of_next.fold());
+    for (std::size_t r = 0; r < rows; ++r) {
+        add(sums_of_next, r, add_up(eights[r].fold()), first);
+    }
 }
 
-// A row, whose sums are done, and in turns with that the sums of the next one.
-template <class V, Traffic traffic>
+// A group of rows, whose sums are done, and in turns with that the sums of the next one.
+template <class V, Traffic traffic, std::size_t rows>
 [[gnu::always_inline]] inline void write_and_sum(const GradientRows &range, const GradientGroup &group,
                                                  GradientGroup &next, const ColumnSums &leaf,
                                                  VectorOutput<V, traffic> &output) {
-    start(next, range, group.first + 1, 1);
+    start(next, range, group.first + rows, rows);
     GroupSums sums = {}; // or GCC 12 takes it for uninitialised
     if (range.columns != range.dx_stride) {
         output.go_on_at(dx_at(range, group.first, 0));
     }
     for (std::size_t begin = 0; begin < range.columns; begin += statistics_block) {
         const std::size_t end = smaller(range.columns, begin + statistics_block);
-        add(sums, 0, write_and_sum_block<V, traffic>(range, group, next, begin, end, leaf, output), begin == 0);
+        write_and_sum_block<V, traffic, rows>(range, group, next, begin, end, leaf, output, sums);
     }
     finish_or_settle<V>(range, next, sums);
 }
 
-// Row by row, each in turns with the sums of the next one.
-template <class V, Traffic traffic>
-[[gnu::always_inline]] inline void backward_rows_in_turns(const GradientRows &range, const ColumnSums &leaf) {
+// Group by group, each in turns with the sums of the next one; the last one may have fewer rows.
+template <class V, Traffic traffic, std::size_t rows>
+[[gnu::always_inline]] inline void backward_groups_in_turns(const GradientRows &range, const ColumnSums &leaf) {
     VectorOutput<V, traffic> output(dx_at(range, leaf.first, 0));
-    const std::size_t last = leaf.first + leaf.rows - 1;
-    GradientGroup groups[2]; // of one row each
-    start_summed<V>(groups[0], range, leaf.first, 1);
-    for (std::size_t row = leaf.first; row < last; ++row) {
-        const GradientGroup &group = groups[(row - leaf.first) % 2];
-        GradientGroup &next = groups[(row + 1 - leaf.first) % 2];
-        if (group.scaled) [[unlikely]] {
+    const std::size_t end = leaf.first + leaf.rows;
+    GradientGroup groups[2];
+    std::size_t g = 0;
+    start_summed<V>(groups[0], range, leaf.first, smaller(leaf.rows, rows));
+    for (; groups[g].first + groups[g].rows < end; g = 1 - g) {
+        const GradientGroup &group = groups[g];
+        GradientGroup &next = groups[1 - g];
+        const std::size_t left = end - group.first - rows;
+        if (group.scaled || left < rows) [[unlikely]] {
             write_gradients<V, traffic>(range, group, 0, range.columns, 0, leaf, output);
-            start_summed<V>(next, range, row + 1, 1);
+            start_summed<V>(next, range, group.first + rows, smaller(left, rows));
         } else {
-            write_and_sum<V, traffic>(range, group, next, leaf, output);
+            write_and_sum<V, traffic, rows>(range, group, next, leaf, output);
         }
     }
-    const GradientGroup &group = groups[(last - leaf.first) % 2];
-    write_gradients<V, traffic>(range, group, 0, range.columns, last + 1 < range.rows ? 1 : 0, leaf, output);
+    write_gradients<V, traffic>(range, groups[g], 0, range.columns, end + rows <= range.rows ? rows : 0, leaf, output);
     output.finish();
+}
+
+// Pairs share what is loaded of gamma and of the sums over rows. What is packed knows one row after the other alone.
+template <class V, Traffic traffic>
+[[gnu::always_inline]] inline void backward_rows_in_turns(const GradientRows &range, const ColumnSums &leaf) {
+    if constexpr (V::rows_per_pass > 1 && traffic != Traffic::packed) {
+        if (range.rows_of_group > 1) {
+            return backward_groups_in_turns<V, traffic, 2>(range, leaf);
+        }
+    }
+    backward_groups_in_turns<V, traffic, 1>(range, leaf);
 }
 
 // Of rows that threads share.
