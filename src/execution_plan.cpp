@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 
 namespace simdnorm {
 namespace {
@@ -152,35 +153,48 @@ std::size_t scaled(std::size_t columns, std::size_t l1d) {
 // fill it. Rows that do not fill lines gain less by company: more of their loads and stores straddle two lines. Long
 // rows share at least what is loaded of gamma and beta.
 
+struct Kind {
+    std::size_t longest;
+    Grouping grouping;
+};
+
+constexpr std::size_t any_length = SIZE_MAX;
+
+// The first kind that takes rows of so many columns; the last one takes any.
+Grouping first_that_takes(std::size_t columns, std::initializer_list<Kind> kinds) {
+    return std::find_if(kinds.begin(), kinds.end(), [&](const Kind &kind) { return columns <= kind.longest; })
+        ->grouping;
+}
+
 // What is under way in cache has to stay in L1: of three single rows that overlap, with y, gamma and beta, 24 bytes a
 // column.
 Grouping grouping_in_cache_of_zen_4(std::size_t columns, bool rows_fill_lines) {
-    return columns <= 96                              ? Grouping::interleaved_eights
-           : columns <= 128                           ? Grouping::overlapped_eights
-           : columns <= (rows_fill_lines ? 336 : 240) ? Grouping::overlapped_fours
-           : columns <= (rows_fill_lines ? 704 : 464) ? Grouping::overlapped_pairs
-           : columns <= 1280                          ? Grouping::overlapped_rows
-                                                      : Grouping::fours;
+    return first_that_takes(columns, {{96, Grouping::interleaved_eights},
+                                      {128, Grouping::overlapped_eights},
+                                      {rows_fill_lines ? 336U : 240U, Grouping::overlapped_fours},
+                                      {rows_fill_lines ? 704U : 464U, Grouping::overlapped_pairs},
+                                      {1280, Grouping::overlapped_rows},
+                                      {any_length, Grouping::fours}});
 }
 
 Grouping grouping_in_cache_of_zen_5(std::size_t columns) {
-    return columns <= 160    ? Grouping::overlapped_eights
-           : columns <= 384  ? Grouping::overlapped_fours
-           : columns <= 640  ? Grouping::overlapped_pairs
-           : columns <= 2048 ? Grouping::overlapped_rows
-                             : Grouping::fours;
+    return first_that_takes(columns, {{160, Grouping::overlapped_eights},
+                                      {384, Grouping::overlapped_fours},
+                                      {640, Grouping::overlapped_pairs},
+                                      {2048, Grouping::overlapped_rows},
+                                      {any_length, Grouping::fours}});
 }
 
 // Longer rows gain by turns: so many at a time as it takes to fill the time that the ends of their sums wait, and of
 // long ones as many as stay in L1, two rows of x and one of y, with gamma and beta 20 bytes a column; then four, which
 // come from L2 the second time, but share gamma and beta.
 Grouping grouping_in_cache_of_emerald_rapids(std::size_t columns, bool rows_fill_lines, std::size_t l1d) {
-    return columns <= 192   ? Grouping::overlapped_eights
-           : columns <= 320 ? (rows_fill_lines ? Grouping::overlapped_fours : Grouping::overlapped_pairs)
-           : columns <= 704 ? Grouping::fours_in_turns
-           : columns <= (rows_fill_lines ? 1152 : 960) ? Grouping::pairs_in_turns
-           : columns <= scaled(1600, l1d)              ? Grouping::rows_in_turns
-                                                       : Grouping::fours_in_turns;
+    return first_that_takes(columns, {{192, Grouping::overlapped_eights},
+                                      {320, rows_fill_lines ? Grouping::overlapped_fours : Grouping::overlapped_pairs},
+                                      {704, Grouping::fours_in_turns},
+                                      {rows_fill_lines ? 1152U : 960U, Grouping::pairs_in_turns},
+                                      {scaled(1600, l1d), Grouping::rows_in_turns},
+                                      {any_length, Grouping::fours_in_turns}});
 }
 
 // What lies in memory gains as long as the rows under way, gamma and beta stay in L1: its misses would queue behind the
@@ -188,38 +202,38 @@ Grouping grouping_in_cache_of_emerald_rapids(std::size_t columns, bool rows_fill
 // are better all the same, and these until they are too much for L2.
 Grouping grouping_in_memory_of_zen_4(std::size_t columns, bool rows_fill_lines) {
     if (rows_fill_lines) {
-        return columns <= 112     ? Grouping::overlapped_eights
-               : columns <= 208   ? Grouping::overlapped_fours
-               : columns <= 288   ? Grouping::overlapped_pairs
-               : columns <= 1024  ? Grouping::overlapped_rows
-               : columns <= 2816  ? Grouping::rows
-               : columns <= 32768 ? Grouping::fours
-                                  : Grouping::rows;
+        return first_that_takes(columns, {{112, Grouping::overlapped_eights},
+                                          {208, Grouping::overlapped_fours},
+                                          {288, Grouping::overlapped_pairs},
+                                          {1024, Grouping::overlapped_rows},
+                                          {2816, Grouping::rows},
+                                          {32768, Grouping::fours},
+                                          {any_length, Grouping::rows}});
     }
-    return columns <= 144     ? Grouping::overlapped_eights
-           : columns <= 704   ? Grouping::overlapped_pairs
-           : columns <= 1024  ? Grouping::overlapped_rows
-           : columns <= 4096  ? Grouping::rows
-           : columns <= 32768 ? Grouping::fours
-                              : Grouping::rows;
+    return first_that_takes(columns, {{144, Grouping::overlapped_eights},
+                                      {704, Grouping::overlapped_pairs},
+                                      {1024, Grouping::overlapped_rows},
+                                      {4096, Grouping::rows},
+                                      {32768, Grouping::fours},
+                                      {any_length, Grouping::rows}});
 }
 
 Grouping grouping_in_memory_of_zen_5(std::size_t columns, bool rows_fill_lines) {
-    return columns <= 100                              ? Grouping::overlapped_eights
-           : columns <= 192                            ? Grouping::overlapped_fours
-           : columns <= (rows_fill_lines ? 400 : 512)  ? Grouping::overlapped_pairs
-           : columns <= (rows_fill_lines ? 2048 : 960) ? Grouping::overlapped_rows
-                                                       : Grouping::rows;
+    return first_that_takes(columns, {{100, Grouping::overlapped_eights},
+                                      {192, Grouping::overlapped_fours},
+                                      {rows_fill_lines ? 400U : 512U, Grouping::overlapped_pairs},
+                                      {rows_fill_lines ? 2048U : 960U, Grouping::overlapped_rows},
+                                      {any_length, Grouping::rows}});
 }
 
 // One row at a time streams best, but of long ones four share gamma and beta, until they are too much for L2.
 Grouping grouping_in_memory_of_emerald_rapids(std::size_t columns) {
-    return columns <= 128     ? Grouping::overlapped_eights
-           : columns <= 192   ? Grouping::overlapped_fours
-           : columns <= 320   ? Grouping::overlapped_rows
-           : columns <= 3072  ? Grouping::rows_in_turns
-           : columns <= 24576 ? Grouping::fours_in_turns
-                              : Grouping::rows_in_turns;
+    return first_that_takes(columns, {{128, Grouping::overlapped_eights},
+                                      {192, Grouping::overlapped_fours},
+                                      {320, Grouping::overlapped_rows},
+                                      {3072, Grouping::rows_in_turns},
+                                      {24576, Grouping::fours_in_turns},
+                                      {any_length, Grouping::rows_in_turns}});
 }
 
 bool goes_singly(Grouping grouping) {
