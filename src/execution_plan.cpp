@@ -285,18 +285,14 @@ std::size_t lines_at_once_in_memory(std::size_t columns, Traffic traffic, const 
 
 namespace {
 
-// Emerald Rapids gains from there on, on average over sizes. Not measured on AMD's CPUs.
-constexpr std::size_t least_columns_in_turns = 2560;
-
 // Up to how many columns rows of the backward pass go by eights, fours and pairs, and singly, and then once more by
-// some. Longer rows go singly.
+// fours. Longer rows go singly.
 struct GradientLimits {
     std::size_t eights;
     std::size_t fours;
     std::size_t pairs;
     std::size_t rows;
-    std::size_t long_groups;
-    std::size_t rows_of_long_group;
+    std::size_t long_fours;
 };
 
 // So few that x and dy of those under way stay in L1, and fewer still on Zen 4. Eight of the shortest have one tree for
@@ -305,18 +301,13 @@ struct GradientLimits {
 GradientLimits gradient_limits_in_memory(const Machine &machine) {
     switch (machine.core) {
     case Core::zen_4:
-        return {.eights = 112, .fours = 192, .pairs = 480, .rows = 2047, .long_groups = 8192, .rows_of_long_group = 4};
+        return {.eights = 112, .fours = 192, .pairs = 480, .rows = 2047, .long_fours = 8192};
     case Core::zen_5:
-        return {.eights = 96, .fours = 160, .pairs = 640, .rows = 2047, .long_groups = 4096, .rows_of_long_group = 4};
+        return {.eights = 96, .fours = 160, .pairs = 640, .rows = 2047, .long_fours = 4096};
     case Core::emerald_rapids:
         break;
     }
-    return {.eights = 128,
-            .fours = 192,
-            .pairs = 640,
-            .rows = least_columns_in_turns - 1,
-            .long_groups = SIZE_MAX,
-            .rows_of_long_group = 2};
+    return {.eights = 128, .fours = 192, .pairs = 640, .rows = SIZE_MAX, .long_fours = 0};
 }
 
 } // namespace
@@ -327,12 +318,12 @@ bool can_take_turns(std::size_t columns, std::size_t rows_of_group, Traffic traf
 
 std::size_t gradient_rows_in_memory(std::size_t columns, const Machine &machine) {
     const GradientLimits limits = gradient_limits_in_memory(machine);
-    return columns <= limits.eights        ? 8
-           : columns <= limits.fours       ? 4
-           : columns <= limits.pairs       ? 2
-           : columns <= limits.rows        ? 1
-           : columns <= limits.long_groups ? limits.rows_of_long_group
-                                           : 1;
+    return columns <= limits.eights       ? 8
+           : columns <= limits.fours      ? 4
+           : columns <= limits.pairs      ? 2
+           : columns <= limits.rows       ? 1
+           : columns <= limits.long_fours ? 4
+                                          : 1;
 }
 
 namespace {
@@ -448,6 +439,14 @@ std::size_t choose_rows_of_leaf(std::size_t rows, std::size_t columns) {
 // on Emerald Rapids, with two threads.
 constexpr std::size_t least_columns_to_merge_together = 1536;
 
+// Emerald Rapids gains from there on, on average over sizes. Not measured on AMD's CPUs.
+constexpr std::size_t least_columns_in_turns = 2560;
+
+// Pairs that go in turns share what is loaded of gamma and of the sums over rows. The sums of one row of the next pair
+// come before those of the other, and so sooner than half of the pair is written: x and dy have to be asked for the
+// sooner.
+constexpr std::size_t prefetch_lead_of_pairs_in_turns = 512;
+
 bool takes_turns(const simdnorm_layer_norm_backward_args &args, std::size_t rows_of_group, Traffic traffic,
                  const Machine &machine) {
     return machine.core == Core::emerald_rapids && args.dx != nullptr && args.columns >= least_columns_in_turns &&
@@ -487,7 +486,12 @@ BackwardPlan plan_layer_norm_backward(const simdnorm_layer_norm_backward_args &a
                                       : lies_in_memory(transfer, machine)
                                           ? gradient_rows_of_short_rows_in_memory(args.columns)
                                           : gradient_rows_in_cache(args.columns, machine);
-    return plan_layer_norm_backward(args, rows_of_group, traffic, machine);
+    BackwardPlan plan = plan_layer_norm_backward(args, rows_of_group, traffic, machine);
+    if (plan.in_turns && traffic != Traffic::packed) {
+        plan.rows_of_group = 2;
+        plan.prefetch_lead = prefetch_lead_of_pairs_in_turns;
+    }
+    return plan;
 }
 
 } // namespace simdnorm

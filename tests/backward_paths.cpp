@@ -114,7 +114,7 @@ class BackwardPaths : public OnInstructionSet {
 TEST_P(BackwardPaths, EveryGroupAndTraffic) {
     for (const std::size_t columns : Sizes{1,   7,   16,  17,  31,  32,  33,   64,   96,   100,  127,  128,
                                            129, 192, 256, 300, 512, 768, 1000, 1024, 1025, 4096, 4097, 8200}) {
-        for (const std::size_t rows : Sizes{1, 2, 7, 8, 16, 17, 41}) {
+        for (const std::size_t rows : Sizes{1, 2, 7, 8, 16, 17, 41, 69}) { // 69: leaves of more than two batches
             if (rows * columns > 70000) {
                 continue;
             }
@@ -156,6 +156,10 @@ TEST_P(BackwardPaths, DealtOutLeaves) {
                 path.rows_of_group = 1;
                 path.traffic = Traffic::packed;
                 path.in_turns = simdnorm::can_take_turns(shape.columns, 1, Traffic::packed);
+                ASSERT_TRUE(same_bits(by_path(problem, {}, path), expected)) << describe(problem, path);
+                path.rows_of_group = 2;
+                path.traffic = Traffic::fetched;
+                path.in_turns = simdnorm::can_take_turns(shape.columns, 2, Traffic::fetched);
                 ASSERT_TRUE(same_bits(by_path(problem, {}, path), expected)) << describe(problem, path);
             }
         }
@@ -279,10 +283,13 @@ TEST(BackwardPlanning, GroupsRowsInMemory) {
     EXPECT_EQ(on_emerald_rapids(193), 2U);
     EXPECT_EQ(on_emerald_rapids(640), 2U);
     EXPECT_EQ(on_emerald_rapids(641), 1U);
-    EXPECT_EQ(on_emerald_rapids(2559), 1U);
-    for (const std::size_t columns : Sizes{2560, 8192, 8193, 3000000}) { // in turns
+    EXPECT_EQ(on_emerald_rapids(2544), 1U);
+    for (const std::size_t columns : Sizes{2560, 8192, 3000000}) { // in turns
         EXPECT_EQ(on_emerald_rapids(columns), 2U) << columns;
     }
+    EXPECT_EQ(on_emerald_rapids(2561), 1U); // in turns, and packed
+    EXPECT_EQ(plan(in_memory(2560), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).prefetch_lead, 512U);
+    EXPECT_EQ(plan({2, 5000000}, SIMDNORM_STORE_AUTO, false, 0, 2, emerald_rapids).rows_of_group, 1U); // shared
     EXPECT_EQ(plan(in_memory(64)).prefetch_lead, 2048U);
     EXPECT_EQ(plan(in_memory(64), SIMDNORM_STORE_AUTO, false, 0, 1, emerald_rapids).prefetch_lead, 256U);
 }

@@ -133,7 +133,8 @@ struct GradientRows {
     std::size_t lines_at_once; // of dx past the caches, before the loads for them are waited for
     std::size_t prefetch_lead; // what is asked for of x and dy lies so far beyond the next group, in elements
     // A group's dx in turns with the next one's sums, whatever lines_at_once and walk are: only of groups of one row or
-    // two, in memory and longer than longest_short_row, and with dx. What is packed goes singly all the same.
+    // two, in memory and longer than longest_short_row, and with dx. What is packed goes singly all the same, as does
+    // the scalar set.
     bool in_turns;
     FetchInto fetch_into;
     Walk walk;
