@@ -442,9 +442,8 @@ constexpr std::size_t least_columns_to_merge_together = 1536;
 // Emerald Rapids gains from there on, on average over sizes. Not measured on AMD's CPUs.
 constexpr std::size_t least_columns_in_turns = 2560;
 
-// Pairs that go in turns share what is loaded of gamma and of the sums over rows. The sums of one row of the next pair
-// come before those of the other, and so sooner than half of the pair is written: x and dy have to be asked for the
-// sooner.
+// Pairs that go in turns share what is loaded of gamma and of the sums over rows. x and dy are asked for beside what is
+// written, and when one row of the next pair is summed, only half of these columns are written: so further ahead.
 constexpr std::size_t prefetch_lead_of_pairs_in_turns = 512;
 
 bool takes_turns(const simdnorm_layer_norm_backward_args &args, std::size_t rows_of_group, Traffic traffic,
